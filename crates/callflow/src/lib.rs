@@ -1,0 +1,1 @@
+//! Sans-IO call control: XML documents, verbs, the interpreter, legs and bridges.

@@ -1,0 +1,1 @@
+//! The only SIP and RTP sockets: shards, sessions, RTP workers, the carrier simulator.

@@ -1,0 +1,1 @@
+//! Sans-IO media: RTP, RTCP, codecs, DTMF, jitter buffer, recorder frames, quality.

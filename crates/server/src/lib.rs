@@ -1,0 +1,1 @@
+//! The service: REST API, admission, billing, webhooks, jobs and configuration.

@@ -1,0 +1,1 @@
+//! The only SQL: one Writer, SQLite and PostgreSQL from one text.

@@ -1,0 +1,1 @@
+//! Test peers: virtual clock, wire, NAT, database harness. Never a dependency of the product.
