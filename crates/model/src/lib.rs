@@ -1,1 +1,33 @@
-//! The words of the business: ids, money, numbers, events, codes and ports. No I/O.
+//! The words of the business: typed ids, money, rates, numbers, the event and error-code
+//! catalogues, call records, and the ports through which the engine asks the service.
+//!
+//! Used by every other crate. Promises: no I/O, no async runtime, no clock of its own (time is read
+//! in [`clock`], the one place, by drivers only). Refuses to know: SQL, HTTP, SIP syntax.
+
+mod application;
+mod call;
+pub mod clock;
+mod e164;
+pub mod entropy;
+mod error_code;
+mod event;
+mod hangup;
+mod id;
+mod money;
+pub mod ports;
+mod rate;
+
+pub use application::{ApplicationPlan, HttpMethod, UrlCall};
+pub use call::{
+    CallDirection, CallEnd, CallFacts, CallStatus, DialogRecord, LegQuality, LegRole, OrphanCall,
+};
+pub use e164::{CountryRules, Dialled, E164, NumberError, normalise};
+pub use error_code::{ErrorCode, Refusal};
+pub use event::{DeliveryChannel, EventKind};
+pub use hangup::{HangupCause, HangupSource, HangupText};
+pub use id::{
+    AccountId, ApplicationId, CallId, CarrierId, EndpointId, EventId, Ids, NodeId, PartnerId, RecordingId,
+    TrunkId,
+};
+pub use money::{Currency, Money, MoneyError};
+pub use rate::Rate;

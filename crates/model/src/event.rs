@@ -1,0 +1,57 @@
+//! The catalogue of events that leave as webhooks: what each is called on the wire, how it is
+//! signed and how long it is retried.
+
+use serde::{Deserialize, Serialize};
+
+/// How an event travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryChannel {
+    /// Form-encoded call-control callback, V1/V2/V3 signatures with the account token; up to 3 fast
+    /// retries.
+    Callback,
+    /// Form-encoded call-control callback that must not be lost (`Event=Hangup`): fast retries, then
+    /// the durable schedule.
+    DurableCallback,
+    /// JSON trunk webhook: body HMAC (hex) and Standard Webhooks headers with the trunk's secret; 1, 2, 4 s.
+    Trunk,
+    /// JSON trunk webhook that must not be lost: 1, 2, 4 s, then the durable schedule.
+    DurableTrunk,
+}
+
+/// A kind of event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EventKind {
+    /// A trunk attempt passed or failed admission.
+    CallInitiated,
+    /// A trunk call ended; its record and charge are in the payload.
+    TrunkHangup,
+    /// The far side of an API call rings.
+    Ring,
+    /// A leg steered by XML ended.
+    Hangup,
+    /// An event on a Dial leg (`DialAnswer`, `DialConnected`, `DialHangup`).
+    DialEvent,
+}
+
+impl EventKind {
+    /// The name on the wire (`Event`, `X-Vobiz-Event`).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CallInitiated => "CallInitiated",
+            Self::TrunkHangup | Self::Hangup => "Hangup",
+            Self::Ring => "Ring",
+            Self::DialEvent => "DialEvent",
+        }
+    }
+
+    /// How it travels.
+    pub const fn channel(self) -> DeliveryChannel {
+        match self {
+            Self::CallInitiated => DeliveryChannel::Trunk,
+            Self::TrunkHangup => DeliveryChannel::DurableTrunk,
+            Self::Ring | Self::DialEvent => DeliveryChannel::Callback,
+            Self::Hangup => DeliveryChannel::DurableCallback,
+        }
+    }
+}
