@@ -1,1 +1,13 @@
 //! The only SIP and RTP sockets: shards, sessions, RTP workers, the carrier simulator.
+//!
+//! The cast, top-down. [`Engine::start`] binds the sockets and starts the signalling shard and the
+//! RTP workers; [`EngineHandle`] steers them. A shard is one thread that owns a SIP endpoint; each
+//! call is one task on it, a session of legs that performs the effects of its call flow. Whatever
+//! the engine does not know (who is a stranger, may this call exist, what does the customer want)
+//! it asks through [`tandem_model::ports`].
+
+mod config;
+mod handle;
+
+pub use config::{EngineConfig, Limits, Timing};
+pub use handle::{Engine, EngineError, EngineHandle, OriginateError, Origination};

@@ -1,0 +1,112 @@
+//! What the engine is told at start. The service reads files and environment; the engine sees only
+//! this typed result.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Everything the engine needs to know of its surroundings.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Where SIP over UDP listens; port 0 takes a free one.
+    pub sip_bind: SocketAddr,
+    /// The address written into Via, Contact and SDP: the public one behind a one-to-one NAT.
+    pub advertised_ip: IpAddr,
+    /// Host names that are ours besides [`Self::advertised_ip`] (registrar, shared SIP host), for
+    /// OPTIONS and for the directory's benefit.
+    pub hosts: Vec<String>,
+    /// UDP ports for RTP (even) and RTCP (the odd one above).
+    pub rtp_ports: RangeInclusive<u16>,
+    /// RTP worker threads.
+    pub rtp_threads: usize,
+    /// Signalling shards. One is built; more is refused at start.
+    pub shards: usize,
+    /// Number of this process's life, in branches and tags: a restarted process recognises
+    /// messages meant for its predecessor.
+    pub generation: u32,
+    /// Key of digest nonces; keep it across restarts and answered challenges stay valid.
+    pub nonce_key: [u8; 32],
+    /// `User-Agent` and `Server`.
+    pub user_agent: String,
+    /// What is bounded.
+    pub limits: Limits,
+    /// How long things may take.
+    pub timing: Timing,
+}
+
+/// Bounds of one engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Live sessions; one more INVITE gets 503 with Retry-After.
+    pub sessions: usize,
+    /// Legs forked by one `<Dial>`.
+    pub forks: usize,
+    /// Challenges and refusals without a session, per second: what strangers can make us say.
+    pub stateless_answers_per_s: u32,
+    /// Retry-After on 503 from overload or drain.
+    pub retry_after_s: u32,
+    /// `SO_RCVBUF` asked of the kernel, bytes.
+    pub receive_buffer_bytes: usize,
+}
+
+/// Durations. Tests shorten them; the defaults are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Ringing before 6010 where nothing else says so.
+    pub ring_timeout: Duration,
+    /// No RTP from a peer that should speak: 6020.
+    pub media_timeout: Duration,
+    /// Between two reports of elapsed talk time for the reaper.
+    pub tick: Duration,
+    /// From BYE sent to giving up on its answer.
+    pub bye_timeout: Duration,
+    /// First pause before an unsaved end of a call is tried again; doubles up to a minute.
+    pub end_retry: Duration,
+}
+
+impl EngineConfig {
+    /// A configuration for `bind` with the contract's defaults.
+    pub fn new(bind: SocketAddr, nonce_key: [u8; 32]) -> Self {
+        let advertised_ip = match bind.ip() {
+            ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ip => ip,
+        };
+        Self {
+            sip_bind: bind,
+            advertised_ip,
+            hosts: Vec::new(),
+            rtp_ports: 20_000..=40_000,
+            rtp_threads: 1,
+            shards: 1,
+            generation: 0,
+            nonce_key,
+            user_agent: "Tandem".to_owned(),
+            limits: Limits::default(),
+            timing: Timing::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 5_000,
+            forks: 10,
+            stateless_answers_per_s: 5_000,
+            retry_after_s: 10,
+            receive_buffer_bytes: 4 << 20,
+        }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            ring_timeout: Duration::from_secs(120),
+            media_timeout: Duration::from_secs(60),
+            tick: Duration::from_secs(5),
+            bye_timeout: Duration::from_secs(32),
+            end_retry: Duration::from_millis(250),
+        }
+    }
+}
