@@ -1,1 +1,4 @@
 //! The service: REST API, admission, billing, webhooks, jobs and configuration.
+
+pub mod auth;
+pub mod config;

@@ -1,0 +1,107 @@
+//! The sections of the configuration, field for key. What each key means stands in `defaults.toml`.
+
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// Everything an operator can set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub node: NodeConfig,
+    pub database: DatabaseConfig,
+    pub api: ApiConfig,
+    pub sip: SipConfig,
+    pub rtp: RtpConfig,
+    pub billing: BillingConfig,
+    pub kyc: KycConfig,
+    pub webhooks: WebhooksConfig,
+    pub speech: SpeechConfig,
+    pub recordings: RecordingsConfig,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    pub name: String,
+    pub data: PathBuf,
+    pub threads: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    pub url: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiConfig {
+    pub listen: String,
+    pub public_url: String,
+    pub body_limit_bytes: usize,
+    pub timeout_ms: u64,
+    pub rate_limit_per_s: u32,
+    pub rate_limit_burst: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SipConfig {
+    pub listen: String,
+    pub advertise: String,
+    pub domain: String,
+    pub registrar: String,
+    pub application_domain: String,
+    pub max_sessions: usize,
+    pub ring_timeout_s: u32,
+    pub max_duration_s: u64,
+    pub media_timeout_s: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RtpConfig {
+    pub first_port: u16,
+    pub last_port: u16,
+    pub quarantine_s: u64,
+    pub threads: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BillingConfig {
+    pub country: String,
+    pub webhook_timezone: String,
+    pub reserve_s: u64,
+    pub open_country_codes: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KycConfig {
+    pub pending_blocks_calls: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhooksConfig {
+    pub allow_private: Vec<IpNet>,
+    pub max_in_flight: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpeechConfig {
+    pub espeak: String,
+    pub cache_disk_bytes: u64,
+    pub cache_memory_bytes: u64,
+    pub apology: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingsConfig {
+    pub all: bool,
+}
