@@ -4,6 +4,8 @@ use super::description::{Media, RtpMap};
 
 /// Payload type that we give to `telephone-event` in our own offers.
 pub const DEFAULT_TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
+/// Encoding name of RFC 4733 events.
+pub(super) const TELEPHONE_EVENT: &str = "telephone-event";
 
 /// An audio codec that we can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,9 +148,12 @@ impl AudioCapabilities {
     }
 
     /// Uses this payload type for `telephone-event` in offers, as when the peer chose 96 before.
+    /// Static and impossible types (below 96, above 127) leave it as it is.
     #[must_use]
     pub fn with_telephone_event(mut self, payload_type: u8) -> Self {
-        self.telephone_event = Some(payload_type);
+        if (96..128).contains(&payload_type) {
+            self.telephone_event = Some(payload_type);
+        }
         self
     }
 

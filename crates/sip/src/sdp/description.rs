@@ -233,6 +233,49 @@ impl From<IpAddr> for Host {
     }
 }
 
+impl MediaKind {
+    /// The name on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Image => "image",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// The kind of that name, whatever its case.
+    pub fn from_name(name: &str) -> Self {
+        [Self::Audio, Self::Video, Self::Image]
+            .into_iter()
+            .find(|kind| kind.as_str().eq_ignore_ascii_case(name))
+            .unwrap_or_else(|| Self::Other(name.to_owned()))
+    }
+}
+
+impl Transport {
+    /// The name on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::RtpAvp => "RTP/AVP",
+            Self::RtpAvpf => "RTP/AVPF",
+            Self::RtpSavp => "RTP/SAVP",
+            Self::RtpSavpf => "RTP/SAVPF",
+            Self::UdpTlsRtpSavpf => "UDP/TLS/RTP/SAVPF",
+            Self::Udptl => "udptl",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// The transport of that name, whatever its case.
+    pub fn from_name(name: &str) -> Self {
+        [Self::RtpAvp, Self::RtpAvpf, Self::RtpSavp, Self::RtpSavpf, Self::UdpTlsRtpSavpf, Self::Udptl]
+            .into_iter()
+            .find(|transport| transport.as_str().eq_ignore_ascii_case(name))
+            .unwrap_or_else(|| Self::Other(name.to_owned()))
+    }
+}
+
 impl Media {
     /// A bare section without attributes.
     pub fn new(kind: MediaKind, port: u16, transport: Transport, formats: Vec<String>) -> Self {
@@ -256,7 +299,11 @@ impl Media {
 
     /// The same section refused: port 0, formats kept, attributes gone (RFC 3264 §6).
     pub fn refused(&self) -> Self {
-        Self::new(self.kind.clone(), 0, self.transport.clone(), self.formats.clone())
+        let mut formats = self.formats.clone();
+        if formats.is_empty() {
+            formats.push("0".to_owned());
+        }
+        Self::new(self.kind.clone(), 0, self.transport.clone(), formats)
     }
 
     /// The payload types in order of preference; formats that are no payload type are skipped.
