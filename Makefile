@@ -1,0 +1,46 @@
+# Every command a developer needs. `make run` and `make test` are the README's two.
+SHELL := /bin/bash
+CARGO ?= cargo
+TANDEM := $(or $(CARGO_TARGET_DIR),target)/debug/tandem
+
+.PHONY: help run build test lint fmt e2e docs bench kill-loop clean-data
+
+help: ## Show these targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+run: ## Install what is missing, build, start a phone company, make one call each way, stay up
+	@scripts/install run
+	@scripts/build
+	@$(TANDEM) demo --stay --data data
+
+build: ## Build the one binary
+	@scripts/build
+
+test: ## fmt, clippy, unit, property, both databases, end to end, a short kill loop, docs freshness
+	@scripts/install test
+	@scripts/test
+
+lint: ## Formatting and clippy, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+
+fmt: ## Format everything
+	$(CARGO) fmt --all
+
+e2e: ## Only the end-to-end tests (sipp as PBX and carrier, both databases)
+	@scripts/install test
+	$(CARGO) test -p tandem-cli --test e2e
+
+docs: ## Regenerate docs/reference from the code
+	$(CARGO) run -q -- docs --out docs/reference
+
+bench: ## Rows and CPU per call, memory per call, beside the peers' recorded figures
+	@scripts/install bench
+	@bench/run
+
+kill-loop: ## The long kill -9 loop: KILLS=50 RATE=20 make kill-loop; FAULT=ack-before-commit must fail
+	@scripts/install test
+	@scripts/kill-loop
+
+clean-data: ## Forget the demo's data
+	rm -rf data
