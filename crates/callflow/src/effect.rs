@@ -1,0 +1,150 @@
+//! What a call wants done.
+
+use tandem_model::ports::{FetchRequest, LegTarget, Notice};
+
+use crate::leg::{End, FetchId, Leg, PlaybackId};
+
+/// An order to the driver. Orders are performed in sequence; those that end in an [`Input`](crate::Input)
+/// say so.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Send 180 to A.
+    Ring,
+    /// Let A hear the early audio of this B leg: 183 when A is unanswered.
+    EarlyMedia {
+        /// Whose audio.
+        from: Leg,
+    },
+    /// Answer A: make the answer durable, send 200, then report `LegAnswered` for A (or `LegEnded`).
+    Answer,
+    /// Refuse A, which is unanswered, then report `LegEnded` for A.
+    Reject {
+        /// For the record.
+        end: End,
+        /// 4xx–6xx.
+        sip_status: u16,
+    },
+    /// Hang A up: BYE; or, when `Answer` is still under way, as its state wants. Then report `LegEnded` for A.
+    Hangup {
+        /// For the record.
+        end: End,
+    },
+    /// Fetch a document and report `Fetched`. A fetch still under way at `Finished` is carried through
+    /// all the same (the customer wants the request); its result is dropped.
+    Fetch {
+        /// Its name.
+        fetch: FetchId,
+        /// What and where.
+        request: Box<FetchRequest>,
+    },
+    /// Play to a leg, then report `PlaybackDone`. At most one sound per leg at a time.
+    Play {
+        /// Its name.
+        playback: PlaybackId,
+        /// To whom.
+        leg: Leg,
+        /// What.
+        sound: Sound,
+        /// How often.
+        loops: Loops,
+    },
+    /// Stop a sound at once, dropping what is queued.
+    StopPlayback {
+        /// Which.
+        playback: PlaybackId,
+    },
+    /// Dial a B leg: admit it (`LegAdmitted`, or `LegRefused` and nothing more), send INVITE, report what
+    /// happens. The call flow keeps the ring timer.
+    Dial {
+        /// Its name.
+        leg: Leg,
+        /// Whom and how.
+        order: Box<DialOrder>,
+    },
+    /// End a B leg: CANCEL or BYE, as its state wants. The call flow has let go of it: no report is needed.
+    HangupLeg {
+        /// Which.
+        leg: Leg,
+        /// For the leg's record.
+        end: End,
+    },
+    /// Join the audio of two legs, both answered.
+    Bridge {
+        /// The caller.
+        a: Leg,
+        /// The callee.
+        b: Leg,
+    },
+    /// Part them.
+    Unbridge {
+        /// The caller.
+        a: Leg,
+        /// The callee.
+        b: Leg,
+    },
+    /// Send telephone-events to a leg: `0-9 * # A-D`, `w` waits half a second, `W` a whole one.
+    SendDigits {
+        /// To whom.
+        leg: Leg,
+        /// Which.
+        digits: String,
+    },
+    /// Tell a callback; nobody waits for it.
+    Notify(Box<Notice>),
+    /// A line for people who watch the call.
+    Trace(String),
+    /// The call is over. Exactly once, last, after A has ended.
+    Finished(End),
+}
+
+/// A B leg to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialOrder {
+    /// Whom.
+    pub target: DialTarget,
+    /// `callerId` as written; A's caller when absent.
+    pub caller_id: Option<String>,
+    /// `callerName`.
+    pub caller_name: Option<String>,
+    /// Names without prefix.
+    pub custom_headers: Vec<(String, String)>,
+}
+
+/// Whom a B leg reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialTarget {
+    /// Ask admission for this leg (`ports::Admission::admit_leg`).
+    Leg(LegTarget),
+    /// The routes admitted with the call.
+    AdmittedRoutes,
+}
+
+/// What is played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// Speech.
+    Speech {
+        /// Plain text.
+        text: String,
+        /// BCP 47 tag.
+        language: String,
+        /// `WOMAN`, `MAN` or a named voice.
+        voice: String,
+    },
+    /// An audio file.
+    File {
+        /// Absolute URL.
+        url: String,
+    },
+    /// Ringback tone, until stopped.
+    Ringback,
+}
+
+/// How often a sound is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loops {
+    /// That often, at least once.
+    Times(u32),
+    /// Until stopped.
+    Forever,
+}

@@ -1,0 +1,91 @@
+//! What can happen to a call.
+
+use tandem_model::ports::{FetchError, Fetched};
+use tandem_model::{CallFacts, Refusal};
+
+use crate::leg::{End, FetchId, Leg, PlaybackId};
+
+/// Something that happened. Inputs about legs, sounds and fetches the call has let go of are ignored, so
+/// the driver need not keep track.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Begin. Once, first.
+    Start,
+    /// A document came, or could not be had.
+    Fetched {
+        /// As in [`Effect::Fetch`](crate::Effect::Fetch).
+        fetch: FetchId,
+        /// What came of it.
+        result: Result<Fetched, FetchError>,
+    },
+    /// Admission let a B leg pass; it is being dialled. (Not needed for a bridge's admitted routes.)
+    LegAdmitted {
+        /// Which.
+        leg: Leg,
+        /// Identity of the leg's own call.
+        facts: Box<CallFacts>,
+    },
+    /// Admission refused a B leg: there is no leg, hence no event about one.
+    LegRefused {
+        /// Which.
+        leg: Leg,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A B leg rings (180).
+    LegRinging {
+        /// Which.
+        leg: Leg,
+    },
+    /// A B leg sends early audio (18x with SDP).
+    LegEarlyMedia {
+        /// Which.
+        leg: Leg,
+    },
+    /// A B leg answered; or the 200 asked for by [`Effect::Answer`](crate::Effect::Answer) has been sent to A.
+    LegAnswered {
+        /// Which.
+        leg: Leg,
+    },
+    /// A leg is over: it hung up, refused, failed, or an order to end it was carried out.
+    LegEnded {
+        /// Which.
+        leg: Leg,
+        /// Why and by whom.
+        end: End,
+        /// The final SIP status that ended it, passed on to A by a bridge.
+        sip_status: Option<u16>,
+    },
+    /// A key was pressed: `0-9`, `*`, `#`, `A-D`.
+    Digit {
+        /// By whom.
+        leg: Leg,
+        /// Which key.
+        digit: char,
+    },
+    /// A sound is over.
+    PlaybackDone {
+        /// As in [`Effect::Play`](crate::Effect::Play).
+        playback: PlaybackId,
+        /// How.
+        outcome: PlaybackOutcome,
+    },
+    /// Somebody above the call wants it over now: the API, the money, the media timeout, a drain.
+    HangupRequested {
+        /// Why and by whom.
+        end: End,
+    },
+    /// [`Call::deadline`](crate::Call::deadline) has passed.
+    Deadline,
+}
+
+/// How a sound ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlaybackOutcome {
+    /// Played to its end.
+    Completed,
+    /// Stopped by order.
+    Stopped,
+    /// Could not be had; the words say why.
+    Failed(String),
+}
