@@ -2,3 +2,5 @@
 
 pub mod auth;
 pub mod config;
+pub mod egress;
+pub mod webhooks;

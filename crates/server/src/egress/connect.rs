@@ -72,7 +72,9 @@ impl GuardedConnector {
         match (vetted.is_empty(), refused.first()) {
             (false, _) => Ok(vetted),
             (true, Some(address)) => Err(EgressError::Refused { host: host.to_owned(), address: *address }),
-            (true, None) => Err(EgressError::Dns { host: host.to_owned(), words: "it has no address".to_owned() }),
+            (true, None) => {
+                Err(EgressError::Dns { host: host.to_owned(), words: "it has no address".to_owned() })
+            }
         }
     }
 

@@ -52,7 +52,8 @@ impl Resolve for SystemResolver {
                     Ok(found.iter().collect())
                 }
                 None => {
-                    let found = tokio::net::lookup_host((name, 0)).await.map_err(|error| error.to_string())?;
+                    let found =
+                        tokio::net::lookup_host((name, 0)).await.map_err(|error| error.to_string())?;
                     Ok(found.map(|address| address.ip()).collect())
                 }
             }

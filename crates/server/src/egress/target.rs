@@ -133,9 +133,16 @@ mod tests {
 
     #[test]
     fn urls_that_cannot_be_requested_are_refused() {
-        for text in
-            ["", "/relative", "ftp://h/", "file:///etc/passwd", "http://", "http://h:0/", "mailto:a@b", "http://[::1"]
-        {
+        for text in [
+            "",
+            "/relative",
+            "ftp://h/",
+            "file:///etc/passwd",
+            "http://",
+            "http://h:0/",
+            "mailto:a@b",
+            "http://[::1",
+        ] {
             assert!(matches!(EgressTarget::parse(text), Err(EgressError::Url(_))), "{text}");
         }
         let base = "http://h.example/";
