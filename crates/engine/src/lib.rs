@@ -8,6 +8,7 @@
 
 mod config;
 mod handle;
+pub mod rtp;
 
 pub use config::{EngineConfig, Limits, Timing};
 pub use handle::{Engine, EngineError, EngineHandle, OriginateError, Origination};

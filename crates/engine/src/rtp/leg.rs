@@ -1,0 +1,181 @@
+//! A session's handle to its leg on a worker.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tandem_media::energy::Tone;
+use tandem_media::{LatchPolicy, Negotiated, PlayId, PlayItem, RecordFormat, Start};
+use thiserror::Error;
+
+use super::plane::MediaKey;
+use super::report::LegReport;
+
+/// A leg's place on the media plane. Dropping it closes the leg.
+///
+/// Every command is queued for the leg's worker and returns at once; commands of one session are
+/// carried out in order, those that name two legs included.
+#[derive(Debug)]
+pub struct RtpLeg {
+    key: MediaKey,
+    local: SocketAddr,
+}
+
+/// What the worker must know to speak and listen.
+///
+/// [`Self::negotiated`] may change with every re-INVITE; the other fields count from the first
+/// [`RtpLeg::configure`] on.
+#[derive(Clone, Copy, Debug)]
+pub struct LegMedia {
+    /// Codec, payload types, packet time, remote addresses, direction.
+    pub negotiated: Negotiated,
+    /// How the peer's address is learned.
+    pub latch: LatchPolicy,
+    /// Where signalling comes from.
+    pub signalling_ip: Option<IpAddr>,
+    /// Whether the SDP address must prove itself before it gets more than a few packets.
+    pub guard: ReflectionGuard,
+    /// Silence of this length, where the peer should speak, is reported. `None` is off.
+    pub media_timeout: Option<Duration>,
+    /// When playout may start.
+    pub start: Start,
+}
+
+/// What an SDP address must do before we pour media on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReflectionGuard {
+    /// A configured carrier: nothing.
+    Trusted,
+    /// Answer with RTP or RTCP within 50 packets, unless it is the address signalling comes from.
+    Prove,
+}
+
+/// Which way a bridge carries audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Both ways.
+    Both,
+    /// From this leg to the other only (early media).
+    Onward,
+}
+
+/// A recording of one leg: what its peer says on the caller's channel (left), what its peer hears
+/// on the callee's (right), so that one tapped leg holds both sides of a bridge and of an IVR.
+#[derive(Clone, Debug)]
+pub struct RecordRequest {
+    /// The file; created, or truncated.
+    pub path: PathBuf,
+    /// Encoding and channels.
+    pub format: RecordFormat,
+    /// Report [`super::MediaEvent::RecordingSilent`] after the peer was silent this long.
+    pub silence: Option<Duration>,
+}
+
+/// Why a command was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CommandError {
+    /// The worker's queue is full: the node is overloaded. Nothing happened.
+    #[error("the media worker's command queue is full")]
+    Full,
+    /// The two legs live on different workers: open the second one beside the first.
+    #[error("the legs live on different media workers")]
+    Elsewhere,
+    /// The media plane has stopped.
+    #[error("the media plane has stopped")]
+    Gone,
+}
+
+impl RtpLeg {
+    /// Names this leg in events and to other legs.
+    pub fn key(&self) -> MediaKey {
+        self.key
+    }
+
+    /// The address for our SDP: advertised IP and even RTP port. RTCP is the port above.
+    pub fn local_rtp(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// SDP settled something: the first time the leg comes to life, later it changes (re-INVITE,
+    /// hold) with identity and counters going on.
+    pub fn configure(&self, media: LegMedia) -> Result<(), CommandError> {
+        let _ = media;
+        todo!()
+    }
+
+    /// The ACK arrived (or was sent): playout may start, by [`LegMedia::start`].
+    pub fn start_playout(&self) -> Result<(), CommandError> {
+        todo!()
+    }
+
+    /// Queues a sound; its end comes as [`super::MediaEvent::PlaybackDone`]. May be called before
+    /// `configure`. While something plays, nothing is relayed to this leg.
+    pub fn play(&self, item: PlayItem) -> Result<(), CommandError> {
+        let _ = item;
+        todo!()
+    }
+
+    /// Queues a tone until [`RtpLeg::stop_playback`].
+    pub fn tone(&self, play: PlayId, tone: Tone) -> Result<(), CommandError> {
+        let _ = (play, tone);
+        todo!()
+    }
+
+    /// Queues silence, at the end of which `PlaybackDone` comes.
+    pub fn silence(&self, play: PlayId, length: Duration) -> Result<(), CommandError> {
+        let _ = (play, length);
+        todo!()
+    }
+
+    /// Drops everything queued and playing: each item ends as [`super::PlayEnd::Cleared`].
+    pub fn stop_playback(&self) -> Result<(), CommandError> {
+        todo!()
+    }
+
+    /// Dials `digits` (`0-9*#A-D`, `w` half a second, `W` a second) as telephone-events;
+    /// [`super::MediaEvent::DigitsSent`] tells the end or the refusal.
+    pub fn send_digits(&self, digits: &str) -> Result<(), CommandError> {
+        let _ = digits;
+        todo!()
+    }
+
+    /// Hears DTMF in the audio itself, for peers with neither telephone-event nor INFO.
+    pub fn detect_inband(&self, detect: bool) -> Result<(), CommandError> {
+        let _ = detect;
+        todo!()
+    }
+
+    /// Relays to `other`, and back if `flow` says so, until [`RtpLeg::unbridge`]. A leg listens to
+    /// one other leg at a time: a new bridge replaces what either had in that direction.
+    pub fn bridge(&self, other: MediaKey, flow: Flow) -> Result<(), CommandError> {
+        let _ = (other, flow);
+        todo!()
+    }
+
+    /// Ends relaying to and from this leg.
+    pub fn unbridge(&self) -> Result<(), CommandError> {
+        todo!()
+    }
+
+    /// Starts recording; a recording already running on this leg ends first.
+    pub fn record(&self, request: RecordRequest) -> Result<(), CommandError> {
+        let _ = request;
+        todo!()
+    }
+
+    /// Ends the recording; [`super::MediaEvent::RecordingDone`] comes when the file is complete.
+    pub fn stop_recording(&self) -> Result<(), CommandError> {
+        todo!()
+    }
+
+    /// Current figures; `None` if the plane stopped.
+    pub async fn report(&self) -> Option<LegReport> {
+        todo!()
+    }
+
+    /// Closes the leg at once (never lost, never blocks); await the result for the final figures.
+    /// A running recording ends; its ports rest in quarantine.
+    pub fn close(self) -> impl Future<Output = Option<LegReport>> + Send + 'static {
+        std::future::ready(None)
+    }
+}

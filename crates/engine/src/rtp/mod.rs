@@ -1,0 +1,20 @@
+//! The media plane: the only RTP sockets of a node.
+//!
+//! The cast, top-down. [`MediaPlane`] binds port pairs and places each leg on one of a few worker
+//! threads; [`RtpLeg`] is the session's handle to its leg there (dropping it closes the leg);
+//! [`MediaEvent`]s come back through the session's own bounded channel. A worker owns its sockets
+//! and the `tandem_media` state machines behind them: it receives, hands in, drains, sends and
+//! waits for the next deadline. One recorder thread owns the files; no worker ever touches one.
+//!
+//! Promises: a command never blocks its caller; closing a leg and the ending of anything are never
+//! lost to a full queue; nothing that arrives on the wire ends a call.
+
+mod event;
+mod leg;
+mod plane;
+mod report;
+
+pub use event::{EVENT_CAPACITY, MediaEvent, PlayEnd, RecordEnd, event_channel};
+pub use leg::{CommandError, Flow, LegMedia, RecordRequest, ReflectionGuard, RtpLeg};
+pub use plane::{MediaKey, MediaPlane, MediaPlaneConfig, OpenError, OpenLeg, StartError};
+pub use report::LegReport;
