@@ -37,6 +37,13 @@ impl Ha1 {
         fits.then(|| Self(text.to_ascii_lowercase()))
     }
 
+    /// A stand-in of the right length, which no password leads to.
+    pub(super) fn from_bytes(bytes: &[u8; 32], algorithm: Algorithm) -> Self {
+        let mut text = hex::encode(bytes);
+        text.truncate(algorithm.hex_length());
+        Self(text)
+    }
+
     /// The value to store.
     pub fn as_hex(&self) -> &str {
         &self.0

@@ -7,7 +7,9 @@
 //! Promises: a nonce that is old, reused, minted for another source or not ours is
 //! [`Verdict::Stale`], never a failure, so a restarted phone or a moved NAT binding costs one round
 //! trip and nobody's ban; an unknown user costs the same work and gets the same answer as a wrong
-//! password. Refuses to know: the clock (seconds since the epoch are passed in), where passwords
+//! password. The memory of used nonces does not survive a restart: for the rest of a nonce's life a
+//! captured request could then be replayed once, the price of phones not noticing.
+//! Refuses to know: the clock (seconds since the epoch are passed in), where passwords
 //! are kept, and how requests look beyond method, URI and body.
 
 mod algorithm;
@@ -17,6 +19,11 @@ mod ledger;
 mod nonce;
 mod parameters;
 mod server;
+
+#[cfg(test)]
+mod client_tests;
+#[cfg(test)]
+mod server_tests;
 
 pub use algorithm::{Algorithm, Ha1, ha1};
 pub use authorization::{Authorization, MAX_HEADER_BYTES, ParseError, Qop, parse_authorization};

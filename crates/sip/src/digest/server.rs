@@ -2,13 +2,17 @@
 
 use std::net::IpAddr;
 
-use super::algorithm::{Algorithm, Ha1};
-use super::authorization::Authorization;
-use super::nonce::NonceMint;
+use subtle::ConstantTimeEq;
+
+use super::algorithm::{Algorithm, Ha1, ResponseInput, response};
+use super::authorization::{Authorization, Qop};
+use super::nonce::{MAX_TRACKED_NONCES, NonceMint, ReplayTable};
+use super::parameters::quote;
 
 /// The server side of digest authentication for one process.
 pub struct DigestServer {
     mint: NonceMint,
+    replays: ReplayTable,
 }
 
 /// Which algorithms a trunk or endpoint is challenged with.
@@ -69,10 +73,21 @@ pub enum Verdict {
     Malformed,
 }
 
+impl ChallengePolicy {
+    /// The algorithms to challenge with, in the order of the headers.
+    pub fn algorithms(self) -> &'static [Algorithm] {
+        match self {
+            Self::Md5 => &[Algorithm::Md5],
+            Self::Sha256 => &[Algorithm::Sha256],
+            Self::Both => &[Algorithm::Md5, Algorithm::Sha256],
+        }
+    }
+}
+
 impl DigestServer {
     /// A server over a mint.
     pub fn new(mint: NonceMint) -> Self {
-        Self { mint }
+        Self { mint, replays: ReplayTable::new(MAX_TRACKED_NONCES) }
     }
 
     /// The values of the `WWW-Authenticate` or `Proxy-Authenticate` headers to send, in order.
@@ -84,12 +99,27 @@ impl DigestServer {
         policy: ChallengePolicy,
         freshness: Freshness,
     ) -> Vec<String> {
-        let _ = (now, source, realm, policy, freshness, &self.mint);
-        todo!()
+        let nonce = self.mint.mint(now, source, realm);
+        let stale = match freshness {
+            Freshness::New => "",
+            Freshness::Stale => ", stale=true",
+        };
+        let value = |algorithm: &Algorithm| {
+            format!(
+                "Digest realm={}, nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
+                quote(realm),
+                algorithm.as_str(),
+            )
+        };
+        policy.algorithms().iter().map(value).collect()
     }
 
     /// Verifies a parsed response. `lookup` finds the stored hash of a user for one base algorithm
     /// (never a `-sess` one) in the request's realm.
+    ///
+    /// The `uri` parameter is not compared with the Request-URI, because proxies rewrite the
+    /// latter (RFC 3261 §22.4 item 5 leaves it to the server). Without qop a nonce serves any number of
+    /// requests while it lives, as RFC 2069 clients expect.
     pub fn verify(
         &mut self,
         now: u64,
@@ -97,7 +127,71 @@ impl DigestServer {
         authorization: &Authorization,
         lookup: impl FnOnce(&str, Algorithm) -> Option<Ha1>,
     ) -> Verdict {
-        let _ = (now, request, authorization, lookup);
-        todo!()
+        if authorization.realm != request.realm {
+            return Verdict::UnknownRealm;
+        }
+        let algorithm = authorization.algorithm;
+        if !request.policy.algorithms().contains(&algorithm.base()) {
+            // It knows our nonce but answers another challenge than ours: ask again.
+            return Verdict::Stale;
+        }
+        let Some(nonce) = self.mint.recognise(now, request.source, request.realm, &authorization.nonce)
+        else {
+            return Verdict::Stale;
+        };
+        let count = match count(authorization) {
+            Ok(count) => count,
+            Err(BadCount) => return Verdict::Malformed,
+        };
+        if count.is_some_and(|count| !self.replays.is_fresh(nonce, count.number)) {
+            return Verdict::Stale;
+        }
+
+        let stored = lookup(&authorization.username, algorithm.base());
+        let known = stored.is_some();
+        let decoy = self.mint.decoy(&authorization.username, request.realm);
+        let stored = stored.unwrap_or_else(|| Ha1::from_bytes(&decoy, algorithm));
+        let expected = response(
+            algorithm,
+            &stored,
+            &ResponseInput {
+                nonce: &authorization.nonce,
+                uri: &authorization.uri,
+                method: request.method,
+                body: request.body,
+                protection: count.map(|count| (count.qop, count.nc, count.cnonce)),
+                cnonce: authorization.cnonce.as_deref().unwrap_or_default(),
+            },
+        );
+        let given = authorization.response.to_ascii_lowercase();
+        let right = bool::from(expected.as_bytes().ct_eq(given.as_bytes()));
+        let username = authorization.username.clone();
+        if !(right && known) {
+            return Verdict::WrongPassword { username };
+        }
+        if let Some(count) = count {
+            self.replays.mark(now, nonce, count.number);
+        }
+        Verdict::Ok { username }
     }
+}
+
+/// `nc` and what goes with it.
+#[derive(Clone, Copy)]
+struct Count<'a> {
+    qop: Qop,
+    nc: &'a str,
+    number: u32,
+    cnonce: &'a str,
+}
+
+/// An [`Authorization`] with qop but without a usable `nc` and `cnonce`; the parser makes none.
+struct BadCount;
+
+fn count(authorization: &Authorization) -> Result<Option<Count<'_>>, BadCount> {
+    let Some(qop) = authorization.qop else { return Ok(None) };
+    let nc = authorization.nc.as_deref().ok_or(BadCount)?;
+    let number = u32::from_str_radix(nc, 16).map_err(|_| BadCount)?;
+    let cnonce = authorization.cnonce.as_deref().ok_or(BadCount)?;
+    Ok(Some(Count { qop, nc, number, cnonce }))
 }
