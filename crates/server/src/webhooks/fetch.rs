@@ -20,7 +20,7 @@ use crate::egress::{
 /// Longest document.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 100 * 1024;
 /// Over all tries of one fetch.
-pub(super) const FETCH_TOTAL: Duration = Duration::from_secs(60);
+pub(super) const FETCH_TOTAL: Duration = Duration::from_mins(1);
 /// Pause before the second try; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The product token customers look for.

@@ -137,13 +137,13 @@ mod tests {
     fn values_are_read_and_clamped() {
         let tuning = Tuning::of("https://app.example/#ct=500&rt=1500&rc=5&rp=4xx,5xx");
         assert_eq!(tuning.connect, Duration::from_millis(500));
-        assert_eq!(tuning.attempt, Duration::from_millis(2000));
+        assert_eq!(tuning.attempt, Duration::from_secs(2));
         assert_eq!(tuning.retries, 5);
         assert!(tuning.retry_on.covers_status(404) && tuning.retry_on.covers_status(503));
         assert!(!tuning.retry_on.covers(&EgressError::Timeout));
         let clamped = Tuning::of("https://app.example/#ct=99&tt=55001&rc=6&rp=nonsense");
         assert_eq!(clamped.connect, Duration::from_millis(100));
-        assert_eq!(clamped.attempt, Duration::from_millis(55_000));
+        assert_eq!(clamped.attempt, Duration::from_secs(55));
         assert_eq!(clamped.retries, 5);
         assert_eq!(clamped.retry_on, RetryOn::DEFAULT);
         assert_eq!(Tuning::of("https://app.example/#rc=0..ct=10001").retries, 0);
