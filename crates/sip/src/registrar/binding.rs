@@ -54,7 +54,8 @@ pub struct Flow {
     pub local: SocketAddr,
     /// Its source: `received` and `rport` of the top Via.
     pub remote: SocketAddr,
-    /// The host's number for the connection; `None` for UDP.
+    /// The host's number for the connection; `None` for UDP. A connection without one gets no
+    /// keep-alives and is not found by [`super::Registrar::connection_closed`].
     pub connection: Option<u64>,
     /// Whether there is a NAT between.
     pub nat: Nat,

@@ -382,7 +382,7 @@ fn natted_flow_gets_options_every_twenty_five_seconds() {
     assert_eq!(registrar.deadline(), Some(NOW + KEEPALIVE_INTERVAL_SECONDS));
     assert_eq!(registrar.keepalives(NOW + 24), []);
     let expected = KeepAlive::Options { flow: udp("192.0.2.1:40000"), contact_uri: "sip:a@10.0.0.5".into() };
-    assert_eq!(registrar.keepalives(NOW + 25), [expected.clone()]);
+    assert_eq!(registrar.keepalives(NOW + 25), std::slice::from_ref(&expected));
     assert_eq!(registrar.keepalives(NOW + 26), []);
     assert_eq!(registrar.keepalives(NOW + 50), [expected]);
     // A REGISTER is traffic too: the next is due an interval after it.
@@ -422,7 +422,7 @@ fn each_transport_has_its_keepalive_and_public_udp_none() {
     for (transport, nat, expected) in cases {
         let mut registrar = Registrar::new();
         let connection = transport.is_connection().then_some(1);
-        let flow = Flow { transport, nat, connection, ..udp("192.0.2.1:40000") };
+        let flow = Flow { transport, connection, nat, ..udp("192.0.2.1:40000") };
         accept(
             &mut registrar,
             NOW,
