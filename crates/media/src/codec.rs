@@ -2,6 +2,8 @@
 //!
 //! Shared by every part of the crate; knows nothing of SDP text.
 
+use crate::g711::Law;
+
 /// An audio encoding a leg can carry. G.711 is also decoded; the rest passes through untouched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -51,6 +53,25 @@ impl Codec {
     /// Whether this is µ-law or A-law, which this crate decodes, generates and transcodes.
     pub const fn is_g711(self) -> bool {
         matches!(self, Self::Pcmu | Self::Pcma)
+    }
+
+    /// The companding law, if it is one.
+    pub const fn law(self) -> Option<Law> {
+        match self {
+            Self::Pcmu => Some(Law::Ulaw),
+            Self::Pcma => Some(Law::Alaw),
+            Self::G722 | Self::G729 | Self::Opus => None,
+        }
+    }
+
+    /// Clock ticks that `payload_len` bytes last; Opus, which does not say, counts as 20 ms.
+    pub const fn ticks(self, payload_len: usize) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => payload_len as u32,
+            // Ten bytes are 10 ms, 80 ticks.
+            Self::G729 => payload_len as u32 * 8,
+            Self::Opus => 960,
+        }
     }
 
     /// Whether audio of this codec can be relayed to a leg that sends `to`.
