@@ -30,8 +30,10 @@ mod recorder;
 mod repacketise;
 mod rewriter;
 mod sender;
+mod start_gate;
 #[cfg(test)]
 mod test_clock;
+mod watch;
 
 pub use bridge::{Bridge, RelayCounters, RelayDrop};
 pub use codec::{Codec, Direction, PayloadKind, PayloadMap};
@@ -42,14 +44,15 @@ pub use leg::{
     UNPROVEN_PACKETS,
 };
 pub use playout::{
-    MAX_QUEUED_ITEMS, Material, PlayId, PlayItem, Playout, PlayoutError, PlayoutEvent, Repeat, Start,
-    StartGate,
+    MAX_QUEUED_ITEMS, Material, PlayId, PlayItem, Playout, PlayoutError, PlayoutEvent, Repeat,
 };
 pub use ports::{PortAllocator, PortError};
 pub use quality::{Quality, mos, one_way_delay};
-pub use receiver::{Arrival, MediaWatch, ReceiverStats, RtpReceiver};
+pub use receiver::{Arrival, ReceiverStats, RtpReceiver};
 pub use recorder::{Side, Tap};
 pub use repacketise::{PTIME_MS, Repacketiser};
 pub use rewriter::{RelayRewriter, Rewritten};
 pub use sender::{RtpSender, SourceKind};
+pub use start_gate::{Start, StartGate};
+pub use watch::MediaWatch;
 pub use wav::RecordFormat;

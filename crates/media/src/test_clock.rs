@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// An origin with room before it.
 #[expect(clippy::disallowed_methods, reason = "an `Instant` has no other constructor; tests only add to it")]
 pub(crate) fn origin() -> Instant {
-    Instant::now() + Duration::from_secs(3_600)
+    Instant::now() + Duration::from_hours(1)
 }
 
 /// `ms` after `from`.

@@ -8,8 +8,9 @@ use crate::codec::{Codec, Direction, PayloadMap};
 use crate::dtmf::{DigitEvent, TelephoneEvent};
 use crate::latch::LatchPolicy;
 use crate::leg::{LegConfig, Negotiated, Received};
-use crate::playout::{Material, PlayId, PlayItem, Repeat, Start};
+use crate::playout::{Material, PlayId, PlayItem, Repeat};
 use crate::rtp::{Header, MAX_DATAGRAM, Packet, timestamp_delta};
+use crate::start_gate::Start;
 use crate::test_clock::{after, origin};
 
 const PEER: &str = "198.51.100.7:4000";

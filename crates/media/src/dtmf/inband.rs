@@ -75,7 +75,7 @@ fn classify(block: &[i16; BLOCK]) -> Option<Digit> {
         return None;
     }
     // A sine of amplitude a has power a²/2.
-    let share = (row_power + column_power) / 2.0 / (level * level);
+    let share = row_power.midpoint(column_power) / (level * level);
     if share < MIN_SHARE {
         return None;
     }

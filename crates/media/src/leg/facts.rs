@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::codec::{Direction, PayloadKind, PayloadMap};
 use crate::dtmf::DigitEvent;
 use crate::latch::LatchPolicy;
-use crate::playout::{PlayId, PlayoutEvent, Start};
+use crate::playout::{PlayId, PlayoutEvent};
 use crate::rtp::Packet;
+use crate::start_gate::Start;
 
 /// Packets sent at most to an address that differs from the signalling one and never answered:
 /// enough to open a NAT, too few to be worth reflecting.

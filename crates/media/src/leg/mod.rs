@@ -23,11 +23,13 @@ use crate::codec::Codec;
 use crate::dtmf::{DigitEvent, DtmfSender, EventReceiver};
 use crate::g711::Law;
 use crate::latch::Latch;
-use crate::playout::{Playout, StartGate};
-use crate::receiver::{MediaWatch, RtpReceiver};
+use crate::playout::Playout;
+use crate::receiver::RtpReceiver;
 use crate::repacketise::PTIME_MS;
 use crate::rewriter::RelayRewriter;
 use crate::sender::RtpSender;
+use crate::start_gate::StartGate;
+use crate::watch::MediaWatch;
 use receive::Listening;
 use reports::Reports;
 
@@ -198,3 +200,6 @@ impl Negotiated {
         Self { ptime_ms: self.ptime_ms.clamp(*PTIME_MS.start(), *PTIME_MS.end()), ..self }
     }
 }
+
+#[cfg(test)]
+mod tests;

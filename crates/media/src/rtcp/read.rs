@@ -5,7 +5,7 @@ use super::{GOODBYE, NtpTime, RECEIVER_REPORT, ReportBlock, SENDER_REPORT, SOURC
 const BLOCK_LEN: usize = 24;
 
 /// One packet of a compound.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum RtcpPacket<'a> {
     /// SR.
     SenderReport {
@@ -46,7 +46,7 @@ pub struct Packets<'a> {
 }
 
 /// Report blocks of one packet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Blocks<'a> {
     rest: &'a [u8],
 }
