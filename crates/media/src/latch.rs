@@ -128,10 +128,12 @@ impl Latch {
     }
 
     fn permits(&self, source: IpAddr) -> bool {
-        let announced = self.announced.map(|address| address.ip()) == Some(source);
+        // A dual-stack socket shows IPv4 peers as mapped IPv6 addresses.
+        let source = source.to_canonical();
+        let announced = self.announced.map(|address| address.ip().to_canonical()) == Some(source);
         match self.policy {
             LatchPolicy::Strict | LatchPolicy::PortLearn => announced,
-            LatchPolicy::Nat => announced || self.signalling == Some(source),
+            LatchPolicy::Nat => announced || self.signalling.map(|ip| ip.to_canonical()) == Some(source),
         }
     }
 
@@ -203,6 +205,13 @@ mod tests {
         assert_eq!(latch.destination(), Some(address("198.51.100.1:4000")));
         assert_eq!(latch.judge(now, address("198.51.100.2:4000"), 1, 2), LatchVerdict::Refuse);
         assert_eq!(latch.judge(now, address("198.51.100.1:9002"), 2, 2), LatchVerdict::Refuse);
+    }
+
+    #[test]
+    fn a_dual_stack_socket_s_mapped_addresses_are_the_same_peer() {
+        let mut latch = Latch::new(LatchPolicy::Strict, Some(address("198.51.100.1:4000")), None);
+        let mapped = address("[::ffff:198.51.100.1]:4000");
+        assert_eq!(latch.judge(origin(), mapped, 1, 1), LatchVerdict::Accept);
     }
 
     #[test]

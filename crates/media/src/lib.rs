@@ -4,11 +4,13 @@
 //! ([`RtpReceiver`], [`Latch`]), sends with one unbroken identity ([`RtpSender`]), plays
 //! ([`Playout`]), hears and dials digits ([`dtmf`]) and reports ([`rtcp`], [`Quality`]).
 //! [`Bridge`] rewrites a datagram that one leg accepted into what another leg sends. [`Tap`] turns
-//! two such streams into a recording and [`wav`] into a file. [`PortAllocator`] says which port a
+//! two such streams into a recording and [`wav`] into a file, [`Mixer`] many into a conference. [`PortAllocator`] says which port a
 //! leg gets.
 //!
 //! Nothing here opens a socket, starts a thread or reads a clock: the instant is passed in, so
 //! every rule is tested in virtual time. The relay path does not allocate.
+
+#![warn(missing_docs)]
 
 pub mod dtmf;
 pub mod energy;
@@ -22,6 +24,7 @@ mod codec;
 mod jitter_buffer;
 mod latch;
 mod leg;
+mod mixer;
 mod playout;
 mod ports;
 mod quality;
@@ -43,6 +46,7 @@ pub use leg::{
     Incoming, LegConfig, LegEvent, LegStats, MediaLeg, Negotiated, Received, Reject, RtcpFacts,
     UNPROVEN_PACKETS,
 };
+pub use mixer::Mixer;
 pub use playout::{
     MAX_QUEUED_ITEMS, Material, PlayId, PlayItem, Playout, PlayoutError, PlayoutEvent, Repeat,
 };

@@ -228,6 +228,20 @@ mod tests {
         assert!(rewriter.rewrite(after(start, 40), jumped, 0, 160, &mut sender).unwrap().rebased);
     }
 
+    #[test]
+    fn audio_after_a_relayed_event_starts_after_the_time_it_took() {
+        let start = origin();
+        let mut sender = RtpSender::new(1, 100, 5_000, 8_000);
+        let mut rewriter = RelayRewriter::new();
+        for n in 0..10u16 {
+            let now = after(start, u64::from(n) * 20);
+            let event = packet(7, 10 + n, 1_000);
+            assert_eq!(rewriter.rewrite(now, event, 101, 0, &mut sender).unwrap().header.timestamp, 5_000);
+        }
+        let speech = sender.next(after(start, 200), SourceKind::Playout, 0, 160);
+        assert_eq!(speech.timestamp, 5_000 + 1_600);
+    }
+
     #[derive(Clone, Copy, Debug)]
     enum Step {
         Play,

@@ -117,7 +117,8 @@ impl RtpSender {
         if sequence_delta(sequence, self.next_sequence) >= 0 {
             self.next_sequence = sequence.wrapping_add(1);
         }
-        let newer = self.last.is_none_or(|last| timestamp_delta(timestamp, last.timestamp) >= 0);
+        // Packets of one event share a timestamp: time counts from the first of them.
+        let newer = self.last.is_none_or(|last| timestamp_delta(timestamp, last.timestamp) > 0);
         if newer {
             self.last = Some(Last { at, timestamp, samples });
         }

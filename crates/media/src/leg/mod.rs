@@ -103,6 +103,10 @@ impl MediaLeg {
             self.events = EventReceiver::new(receive_rate);
         }
         self.negotiated = negotiated;
+        if self.law().is_none() {
+            // What was queued cannot be said in the new codec.
+            self.clear_playout();
+        }
     }
 
     /// ACK arrived (or was sent): playout may start.
@@ -124,8 +128,12 @@ impl MediaLeg {
         self.watch.poll(now).then_some(LegEvent::MediaTimeout)
     }
 
-    /// When `tick`, `rtcp` or `poll` next has something to do.
+    /// When `tick`, `rtcp` or `poll` next has something to do; an instant long past if `poll` has
+    /// something already.
     pub fn deadline(&self) -> Option<Instant> {
+        if self.has_events() {
+            return Some(self.reports.born());
+        }
         let dialler = self.dialler.as_ref().and_then(|dialler| dialler.deadline());
         let playout = if dialler.is_none() { self.playout_deadline() } else { None };
         [dialler, playout, self.report_deadline(), self.events.deadline(), self.watch.deadline()]
@@ -167,6 +175,12 @@ impl MediaLeg {
             rejected: self.rejected,
             ssrc_changes: received.restarts,
         }
+    }
+
+    fn has_events(&self) -> bool {
+        self.digits_sent
+            || self.inband_event.is_some()
+            || self.playout.as_ref().is_some_and(|playout| playout.has_events())
     }
 
     /// The law we send in, if it is one.

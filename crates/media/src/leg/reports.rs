@@ -51,6 +51,11 @@ impl Reports {
         self.learned = None;
     }
 
+    /// When the leg was made.
+    pub(super) fn born(&self) -> Instant {
+        self.born
+    }
+
     fn ntp(&self, now: Instant) -> NtpTime {
         NtpTime::from_unix(self.unix_time + now.saturating_duration_since(self.born))
     }

@@ -166,6 +166,46 @@ fn what_cannot_be_said_is_refused() {
 }
 
 #[test]
+fn a_codec_that_cannot_be_generated_ends_the_playout_instead_of_spinning() {
+    let start = origin();
+    let mut leg = MediaLeg::new(start, LegConfig { start: Start::AtOnce, ..config() });
+    leg.play(start, item(1, 1_000)).unwrap();
+    let g729 = PayloadMap { codec: Codec::G729, audio: 18, telephone_event: None, comfort_noise: None };
+    leg.renegotiate(start, Negotiated { send: g729, receive: g729, ..*leg.negotiated() });
+    assert!(leg.deadline().is_some_and(|at| at <= start), "the event is due at once");
+    assert_eq!(events(&mut leg, start), [LegEvent::PlayoutCleared(PlayId(1))]);
+    assert!(run(&mut leg, start, 0, 50).is_empty());
+    assert!(leg.deadline().is_none_or(|at| at > after(start, 50)));
+}
+
+/// After every call the deadline lies ahead, or the driver would spin.
+#[test]
+fn a_driver_that_follows_deadlines_sends_everything_and_never_spins() {
+    let start = origin();
+    let mut leg = MediaLeg::new(start, config());
+    leg.play(start, item(1, 500)).unwrap();
+    leg.on_ack(start);
+    leg.send_digits(start, "1w2").unwrap();
+    let mut out = [0; MAX_DATAGRAM];
+    let (mut now, mut packets, mut done) = (start, 0, Vec::new());
+    for _ in 0..200 {
+        while leg.tick(now, &mut out).is_some() {
+            packets += 1;
+        }
+        while leg.rtcp(now, &mut out).is_some() {}
+        done.extend(events(&mut leg, now));
+        let Some(deadline) = leg.deadline() else { break };
+        assert!(deadline > now, "the driver spins");
+        now = deadline;
+        if now > after(start, 70_000) {
+            break;
+        }
+    }
+    assert_eq!(packets, 7 + 7 + 25);
+    assert_eq!(done, [LegEvent::DigitsSent, LegEvent::PlayoutDone(PlayId(1)), LegEvent::MediaTimeout]);
+}
+
+#[test]
 fn on_hold_playout_runs_on_unheard() {
     let start = origin();
     let mut leg = MediaLeg::new(start, LegConfig { start: Start::AtOnce, ..config() });
