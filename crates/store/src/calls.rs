@@ -1,0 +1,17 @@
+//! Calls as rows: reserved before the INVITE leaves, noted at answer and tick, settled once at the end.
+//! A `live_call` row is the reservation and the concurrency lease at once; its end is a `call_record`.
+
+mod live;
+mod progress;
+mod record;
+mod records;
+mod reserve;
+mod settle;
+
+pub use live::{LiveCall, LiveState, NewCall};
+pub use progress::{AnswerCall, ExtendCall, ExtendOutcome, NoteDialogs, SetCallState, TickCalls};
+pub use record::{CallContext, CallRecord};
+pub(crate) use records::contains;
+pub use records::{RecordFilter, RecordPage, RecordSummary};
+pub use reserve::{CountRefusals, RefuseCall, ReserveCall, ReserveOutcome};
+pub use settle::{SettleCall, SettleOutcome};

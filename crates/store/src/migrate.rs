@@ -1,0 +1,140 @@
+//! Brings the schema up to date. Migrations come in pairs, one file per database under the same name, are
+//! embedded in the program and are recorded in `schema_migration`. To add one: two files and one line here.
+
+use std::path::Path;
+
+use crate::StoreError;
+use crate::postgres::{PgConnection, Purpose};
+use crate::sqlite::SqliteConnection;
+use crate::value::Row;
+
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+macro_rules! migration {
+    ($number:literal, $name:literal) => {
+        Migration {
+            number: $number,
+            name: $name,
+            sqlite: include_str!(concat!("../migrations/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("../migrations/postgres/", $name, ".sql")),
+        }
+    };
+}
+
+const MIGRATIONS: &[Migration] = &[migration!(1, "0001_first_schema")];
+
+const CREATE_TABLE: &str =
+    "create table if not exists schema_migration (number bigint primary key, name text not null)";
+const APPLIED: &str = "select number, name from schema_migration order by number";
+const RECORD: &str = "insert into schema_migration (number, name) values ($1, $2)";
+/// Any number, the same in every version: two nodes starting at once migrate one after the other.
+const ADVISORY_LOCK: &str = "select pg_advisory_xact_lock(7268332018)";
+
+/// Migrates a SQLite file; all in one transaction.
+pub(crate) fn sqlite(path: &Path) -> Result<(), StoreError> {
+    let mut connection = SqliteConnection::open_writer(path)?;
+    connection.batch("begin immediate")?;
+    connection.batch(CREATE_TABLE)?;
+    let applied = connection.query(APPLIED, &[])?;
+    for migration in outstanding(&applied)? {
+        connection.batch(migration.sqlite)?;
+        connection.execute(RECORD, &[migration.number.into(), migration.name.into()])?;
+    }
+    connection.batch("commit")
+}
+
+/// Migrates a PostgreSQL database; all in one transaction, under a lock.
+pub(crate) async fn postgres(url: &str) -> Result<(), StoreError> {
+    let connection = PgConnection::connect(url, Purpose::Writing).await?;
+    connection.batch("begin").await?;
+    connection.batch(ADVISORY_LOCK).await?;
+    connection.batch(CREATE_TABLE).await?;
+    let applied = connection.query(APPLIED, &[]).await?;
+    for migration in outstanding(&applied)? {
+        connection.batch(migration.postgres).await?;
+        connection.execute(RECORD, &[migration.number.into(), migration.name.into()]).await?;
+    }
+    connection.batch("commit").await
+}
+
+/// What is still to run, after checking that what ran is what this program knows.
+fn outstanding(applied: &[Row]) -> Result<&'static [Migration], StoreError> {
+    for (index, row) in applied.iter().enumerate() {
+        let (number, name) = (row.int("number")?, row.text("name")?);
+        match MIGRATIONS.get(index) {
+            Some(known) if known.number == number && known.name == name => {}
+            Some(known) => {
+                let words = format!("migration {number} is {name} here, {} in this program", known.name);
+                return Err(StoreError::Schema(words));
+            }
+            None => {
+                let words = format!("the database has {name}, which this older program does not know");
+                return Err(StoreError::Schema(words));
+            }
+        }
+    }
+    Ok(MIGRATIONS.get(applied.len()..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn files(dialect: &str) -> BTreeSet<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(dialect);
+        std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn migrations_come_in_pairs_and_all_are_embedded_in_order() {
+        let embedded: BTreeSet<String> =
+            MIGRATIONS.iter().map(|migration| format!("{}.sql", migration.name)).collect();
+        assert_eq!(files("sqlite"), embedded);
+        assert_eq!(files("postgres"), embedded);
+        for (index, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(migration.number, index as i64 + 1);
+            assert!(migration.name.starts_with(&format!("{:04}_", migration.number)), "{}", migration.name);
+        }
+    }
+
+    #[test]
+    fn the_pair_declares_the_same_tables_and_columns() {
+        let words = |text: &str| -> Vec<String> {
+            text.lines()
+                .filter(|line| !line.trim_start().starts_with("--"))
+                .map(|line| {
+                    line.replace("integer primary key autoincrement", "IDENTITY")
+                        .replace("bigint generated always as identity primary key", "IDENTITY")
+                        .replace("bigint", "integer")
+                        .replace("bytea", "blob")
+                        .replace(") strict, without rowid;", ");")
+                        .replace(") strict;", ");")
+                })
+                .collect()
+        };
+        for migration in MIGRATIONS {
+            assert_eq!(words(migration.sqlite), words(migration.postgres), "{}", migration.name);
+        }
+    }
+
+    #[test]
+    fn a_database_from_a_newer_program_is_refused() {
+        let columns: std::sync::Arc<[String]> = ["number".to_owned(), "name".to_owned()].into();
+        let row =
+            |number: i64, name: &'static str| Row::new(columns.clone(), vec![number.into(), name.into()]);
+        let mut applied: Vec<Row> = MIGRATIONS.iter().map(|known| row(known.number, known.name)).collect();
+        assert!(outstanding(&applied).unwrap().is_empty());
+        applied.push(row(9999, "9999_future"));
+        assert!(matches!(outstanding(&applied), Err(StoreError::Schema(_))));
+    }
+}

@@ -1,0 +1,156 @@
+//! The Writer: one per process, on a thread of its own. It runs whatever queued while the last commit ran
+//! in one transaction and answers only after that commit is durable. There is no timer: batching comes
+//! from load, and an idle Writer commits a lone command at once.
+//!
+//! When its queue is full, [`Writer::submit`] returns [`StoreError::Overloaded`] at once: the caller sheds
+//! load (503, 429) rather than wait without bound.
+
+mod batch;
+pub(crate) mod connection;
+mod job;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::StoreError;
+use crate::command::Command;
+use crate::outbox::{EventFeed, OutboxEvent};
+use connection::Source;
+use job::{Job, Typed};
+
+/// Commands in one transaction at most: bounds the time a rollback throws away.
+const BATCH_MAX: usize = 256;
+
+/// The name and epoch under which this process writes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NodeIdentity {
+    /// The node's configured name.
+    pub name: String,
+    /// Grows each time a process claims the name; the older process is fenced out.
+    pub epoch: i64,
+}
+
+impl NodeIdentity {
+    /// The owner written into leases.
+    pub fn lease_owner(&self) -> String {
+        format!("{}/{}", self.name, self.epoch)
+    }
+}
+
+/// How to start a Writer.
+#[derive(Clone, Debug)]
+pub struct WriterConfig {
+    /// The node whose name to claim. `None` only for tools that run while no server does: unfenced.
+    pub node: Option<String>,
+    /// Now, for the node's row.
+    pub started_at: Timestamp,
+    /// Commands that may wait; one more is refused.
+    pub queue: usize,
+    /// Committed events that may wait for delivery. When full, an event is not handed over: its lease
+    /// expires and the scan of due rows finds it.
+    pub feed: usize,
+    /// A deliberate fault for crash tests to notice.
+    #[cfg(feature = "planted-faults")]
+    pub fault: Option<crate::Fault>,
+}
+
+impl WriterConfig {
+    /// A server's Writer.
+    pub fn for_node(name: &str, started_at: Timestamp) -> Self {
+        Self { node: Some(name.to_owned()), ..Self::unfenced(started_at) }
+    }
+
+    /// A tool's Writer, with no node and no leases.
+    pub fn unfenced(started_at: Timestamp) -> Self {
+        Self {
+            node: None,
+            started_at,
+            queue: 8192,
+            feed: 8192,
+            #[cfg(feature = "planted-faults")]
+            fault: None,
+        }
+    }
+}
+
+enum Message {
+    Run(Box<dyn Job>),
+    Stop,
+}
+
+struct Shared {
+    queue: mpsc::Sender<Message>,
+    node: Option<NodeIdentity>,
+    stopped: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+/// A handle to the Writer; clones share it.
+#[derive(Clone)]
+pub struct Writer {
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    /// Starts the thread, connects, claims the node's name.
+    pub(crate) async fn start(source: Source, config: WriterConfig) -> Result<(Self, EventFeed), StoreError> {
+        let (queue, commands) = mpsc::channel(config.queue.max(1));
+        let (feed, events) = mpsc::channel::<OutboxEvent>(config.feed.max(1));
+        let (ready, is_ready) = oneshot::channel();
+        let (done, stopped) = oneshot::channel();
+        let spawned = std::thread::Builder::new().name("tandem-writer".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(batch::serve(source, config, commands, feed, ready)),
+                Err(error) => drop(ready.send(Err(StoreError::Unavailable(error.to_string())))),
+            }
+            // Nobody may be waiting for the end.
+            let _ = done.send(());
+        });
+        if let Err(error) = spawned {
+            return Err(StoreError::Unavailable(format!("no thread for the writer: {error}")));
+        }
+        let node = is_ready.await.map_err(|_| StoreError::Closed)??;
+        let shared = Shared { queue, node, stopped: Mutex::new(Some(stopped)) };
+        Ok((Self { shared: Arc::new(shared) }, EventFeed::new(events)))
+    }
+
+    /// Runs a command and waits until its commit is durable.
+    pub async fn submit<C: Command>(&self, command: C) -> Result<C::Output, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Box::new(Typed::new(command, Some(reply))))?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Queues a command whose outcome nobody waits for; a failure is logged. An error here means it was not queued.
+    pub fn submit_detached<C: Command>(&self, command: C) -> Result<(), StoreError> {
+        self.enqueue(Box::new(Typed::new(command, None)))
+    }
+
+    /// The identity under which this Writer writes.
+    pub fn node(&self) -> Option<&NodeIdentity> {
+        self.shared.node.as_ref()
+    }
+
+    /// Commands that may still be queued before [`StoreError::Overloaded`].
+    pub fn headroom(&self) -> usize {
+        self.shared.queue.capacity()
+    }
+
+    /// Finishes what is queued, then stops. Commands submitted afterwards get [`StoreError::Closed`].
+    pub async fn shutdown(&self) {
+        // A closed channel means that it has stopped already.
+        drop(self.shared.queue.send(Message::Stop).await);
+        if let Some(stopped) = self.shared.stopped.lock().await.take() {
+            drop(stopped.await);
+        }
+    }
+
+    fn enqueue(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        self.shared.queue.try_send(Message::Run(job)).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })
+    }
+}
