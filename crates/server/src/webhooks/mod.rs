@@ -5,12 +5,18 @@
 //! - `secrets`: where keys come from ([`SigningSecrets`]).
 //! - `tuning`: retry tuning in a URL's fragment.
 //! - `fetch`: [`DocumentFetcher`], call-control XML with deadlines and retries.
+//! - `documents`: [`CallDocuments`], the engine's port over fetching and the outbox.
+//! - `deliver`: [`DeliveryEngine`], everything that leaves through the outbox.
 
+mod deliver;
+mod documents;
 mod fetch;
 mod secrets;
 mod sign;
 mod tuning;
 
+pub use deliver::DeliveryEngine;
+pub use documents::{CallDocuments, callback_event, endpoint_key};
 pub use fetch::DocumentFetcher;
 pub use secrets::{AccountSecrets, SigningSecrets, TrunkSecrets};
 pub use sign::{

@@ -13,7 +13,7 @@ const CONNECT_DEFAULT: Duration = Duration::from_secs(2);
 /// Time of one try without `rt` and `tt`.
 const TRY_DEFAULT: Duration = Duration::from_secs(10);
 /// Longest time of one try.
-const TRY_MAX: Duration = Duration::from_millis(55_000);
+const TRY_MAX: Duration = Duration::from_secs(55);
 /// Further tries without `rc`.
 const RETRIES_DEFAULT: u32 = 2;
 
