@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tandem_media::energy::Tone;
-use tandem_media::{LatchPolicy, Negotiated, PlayId, PlayItem, RecordFormat, Start};
+use tandem_media::{LatchPolicy, Material, Negotiated, PlayId, PlayItem, RecordFormat, Repeat, Start};
 use thiserror::Error;
+use tokio::sync::oneshot;
 
-use super::plane::MediaKey;
+use super::command::{Closing, Command, LegCommand, MediaCommand};
+use super::plane::{MediaKey, MediaPlane};
 use super::report::LegReport;
 
 /// A leg's place on the media plane. Dropping it closes the leg.
@@ -17,8 +19,16 @@ use super::report::LegReport;
 /// carried out in order, those that name two legs included.
 #[derive(Debug)]
 pub struct RtpLeg {
+    plane: MediaPlane,
     key: MediaKey,
     local: SocketAddr,
+    state: HandleState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HandleState {
+    Open,
+    Closed,
 }
 
 /// What the worker must know to speak and listen.
@@ -86,6 +96,10 @@ pub enum CommandError {
 }
 
 impl RtpLeg {
+    pub(super) fn new(plane: MediaPlane, key: MediaKey, local: SocketAddr) -> Self {
+        Self { plane, key, local, state: HandleState::Open }
+    }
+
     /// Names this leg in events and to other legs.
     pub fn key(&self) -> MediaKey {
         self.key
@@ -99,83 +113,113 @@ impl RtpLeg {
     /// SDP settled something: the first time the leg comes to life, later it changes (re-INVITE,
     /// hold) with identity and counters going on.
     pub fn configure(&self, media: LegMedia) -> Result<(), CommandError> {
-        let _ = media;
-        todo!()
+        self.command(LegCommand::Configure(Box::new(media)))
     }
 
     /// The ACK arrived (or was sent): playout may start, by [`LegMedia::start`].
     pub fn start_playout(&self) -> Result<(), CommandError> {
-        todo!()
+        self.media(MediaCommand::StartPlayout)
     }
 
-    /// Queues a sound; its end comes as [`super::MediaEvent::PlaybackDone`]. May be called before
-    /// `configure`. While something plays, nothing is relayed to this leg.
+    /// Queues a sound; its end comes as [`super::MediaEvent::PlaybackDone`]. Before `configure` a
+    /// few items wait, one more is refused. While something plays, nothing is relayed to this leg.
     pub fn play(&self, item: PlayItem) -> Result<(), CommandError> {
-        let _ = item;
-        todo!()
+        self.media(MediaCommand::Play(Box::new(item)))
     }
 
     /// Queues a tone until [`RtpLeg::stop_playback`].
     pub fn tone(&self, play: PlayId, tone: Tone) -> Result<(), CommandError> {
-        let _ = (play, tone);
-        todo!()
+        let material = Material::Tone(tone, tone_period(tone));
+        self.play(PlayItem { id: play, material, repeat: Repeat::Forever })
     }
 
     /// Queues silence, at the end of which `PlaybackDone` comes.
     pub fn silence(&self, play: PlayId, length: Duration) -> Result<(), CommandError> {
-        let _ = (play, length);
-        todo!()
+        self.play(PlayItem { id: play, material: Material::Silence(length), repeat: Repeat::ONCE })
     }
 
     /// Drops everything queued and playing: each item ends as [`super::PlayEnd::Cleared`].
     pub fn stop_playback(&self) -> Result<(), CommandError> {
-        todo!()
+        self.media(MediaCommand::StopPlayback)
     }
 
     /// Dials `digits` (`0-9*#A-D`, `w` half a second, `W` a second) as telephone-events;
     /// [`super::MediaEvent::DigitsSent`] tells the end or the refusal.
     pub fn send_digits(&self, digits: &str) -> Result<(), CommandError> {
-        let _ = digits;
-        todo!()
+        self.media(MediaCommand::SendDigits(digits.into()))
     }
 
     /// Hears DTMF in the audio itself, for peers with neither telephone-event nor INFO.
     pub fn detect_inband(&self, detect: bool) -> Result<(), CommandError> {
-        let _ = detect;
-        todo!()
+        self.media(MediaCommand::DetectInband(detect))
     }
 
-    /// Relays to `other`, and back if `flow` says so, until [`RtpLeg::unbridge`]. A leg listens to
+    /// Relays to `other`, and back if `flow` says so, until [`RtpLeg::unbridge`]. A leg speaks to
     /// one other leg at a time: a new bridge replaces what either had in that direction.
     pub fn bridge(&self, other: MediaKey, flow: Flow) -> Result<(), CommandError> {
-        let _ = (other, flow);
-        todo!()
+        if other.worker() != self.key.worker() {
+            return Err(CommandError::Elsewhere);
+        }
+        self.command(LegCommand::Bridge(other, flow))
     }
 
     /// Ends relaying to and from this leg.
     pub fn unbridge(&self) -> Result<(), CommandError> {
-        todo!()
+        self.command(LegCommand::Unbridge)
     }
 
     /// Starts recording; a recording already running on this leg ends first.
     pub fn record(&self, request: RecordRequest) -> Result<(), CommandError> {
-        let _ = request;
-        todo!()
+        self.command(LegCommand::Record(Box::new(request)))
     }
 
     /// Ends the recording; [`super::MediaEvent::RecordingDone`] comes when the file is complete.
     pub fn stop_recording(&self) -> Result<(), CommandError> {
-        todo!()
+        self.command(LegCommand::StopRecording)
     }
 
-    /// Current figures; `None` if the plane stopped.
+    /// Current figures; `None` if the worker is overloaded or gone.
     pub async fn report(&self) -> Option<LegReport> {
-        todo!()
+        let (sender, receiver) = oneshot::channel();
+        self.command(LegCommand::Report(sender)).ok()?;
+        receiver.await.ok()
     }
 
     /// Closes the leg at once (never lost, never blocks); await the result for the final figures.
     /// A running recording ends; its ports rest in quarantine.
-    pub fn close(self) -> impl Future<Output = Option<LegReport>> + Send + 'static {
-        std::future::ready(None)
+    pub fn close(mut self) -> impl Future<Output = Option<LegReport>> + Send + 'static {
+        let (sender, receiver) = oneshot::channel();
+        self.latch_close(Some(sender));
+        async move { receiver.await.ok() }
+    }
+
+    fn latch_close(&mut self, report: Option<oneshot::Sender<LegReport>>) {
+        if self.state == HandleState::Open {
+            self.state = HandleState::Closed;
+            self.plane.close(Closing { key: self.key, report });
+        }
+    }
+
+    fn media(&self, command: MediaCommand) -> Result<(), CommandError> {
+        self.command(LegCommand::Media(command))
+    }
+
+    fn command(&self, command: LegCommand) -> Result<(), CommandError> {
+        self.plane.command(self.key, Command::Leg(self.key, command))
+    }
+}
+
+impl Drop for RtpLeg {
+    fn drop(&mut self) {
+        self.latch_close(None);
+    }
+}
+
+/// One turn of the tone's cadence, so that repeating it has no seam. A whole second holds whole
+/// periods of every frequency in whole hertz.
+fn tone_period(tone: Tone) -> Duration {
+    match tone {
+        Tone::Ring => Duration::from_secs(5),
+        Tone::Busy | Tone::Sine { .. } | Tone::Digit(_) => Duration::from_secs(1),
     }
 }

@@ -9,12 +9,20 @@
 //! Promises: a command never blocks its caller; closing a leg and the ending of anything are never
 //! lost to a full queue; nothing that arrives on the wire ends a call.
 
+mod command;
 mod event;
 mod leg;
 mod plane;
+mod ports;
+mod recorder;
 mod report;
+mod timers;
+mod worker;
+
+#[cfg(test)]
+mod tests;
 
 pub use event::{EVENT_CAPACITY, MediaEvent, PlayEnd, RecordEnd, event_channel};
 pub use leg::{CommandError, Flow, LegMedia, RecordRequest, ReflectionGuard, RtpLeg};
-pub use plane::{MediaKey, MediaPlane, MediaPlaneConfig, OpenError, OpenLeg, StartError};
+pub use plane::{MAX_THREADS, MediaKey, MediaPlane, MediaPlaneConfig, OpenError, OpenLeg, StartError};
 pub use report::LegReport;

@@ -1,0 +1,81 @@
+//! The hot path: a datagram in, a datagram out on the other leg.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use tandem_media::dtmf::DigitEvent;
+use tandem_media::{Incoming, PayloadKind, Received, RelayDrop, Side};
+
+use super::super::event::MediaEvent;
+use super::{BURST, Socket, Worker, token};
+
+impl Worker {
+    /// Takes what waits on a socket.
+    pub(super) fn receive(&mut self, now: Instant, slot: usize, socket: Socket) {
+        for _ in 0..BURST {
+            let Some(leg) = self.legs.get(slot) else { return };
+            let from = match socket {
+                Socket::Rtp => &leg.rtp,
+                Socket::Rtcp => &leg.rtcp,
+            };
+            match from.recv_from(&mut *self.buffer) {
+                Ok((len, source)) => self.on_datagram(now, slot, source, len),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An ICMP error of an earlier datagram, now consumed: the next one may be fine.
+                Err(_) => {}
+            }
+        }
+        self.unfinished.push(token(slot, socket));
+    }
+
+    fn on_datagram(&mut self, now: Instant, slot: usize, source: SocketAddr, len: usize) {
+        let Some(leg) = self.legs.get_mut(slot) else { return };
+        let Some(media) = &mut leg.media else { return };
+        let datagram = self.buffer.get(..len).unwrap_or_default();
+        let received = media.on_datagram(now, source, datagram);
+        let incoming = match received {
+            Received::Audio(incoming) | Received::ComfortNoise(incoming) => Some(incoming),
+            Received::Digit(incoming, event) => {
+                if let Some(DigitEvent::Began(digit)) = event {
+                    let leg_key = leg.key;
+                    leg.tell(&mut self.outbox, MediaEvent::Digit { leg: leg_key, digit });
+                }
+                Some(incoming)
+            }
+            Received::Rtcp(_) | Received::Rejected(_) => None,
+        };
+        if let Some(incoming) = &incoming {
+            leg.accepted(now, source, incoming, &mut self.outbox);
+            if leg.recording.is_some()
+                && let PayloadKind::Audio(codec) = incoming.kind
+            {
+                leg.tap(now, Side::Caller, incoming.packet, codec, datagram, &self.recorder);
+            }
+        }
+        leg.drain(now, &mut self.outbox);
+        self.arm(slot, now);
+        if let Some(incoming) = &incoming {
+            self.relay(now, slot, incoming);
+        }
+    }
+
+    /// Passes the datagram in the buffer to the leg that listens to `slot`.
+    fn relay(&mut self, now: Instant, slot: usize, incoming: &Incoming) {
+        let Some(to) = self.legs.get(slot).and_then(|leg| leg.onward.as_ref()).map(|onward| onward.to) else {
+            return;
+        };
+        let Some((from, to)) = self.legs.get2_mut(slot, to) else { return };
+        let (Some(onward), Some(media)) = (&mut from.onward, &mut to.media) else { return };
+        match onward.bridge.relay(now, &mut *self.buffer, incoming, media) {
+            Ok(len) => to.transmit(now, self.buffer.get(..len).unwrap_or_default(), &self.recorder),
+            Err(RelayDrop::Kept) => {}
+            Err(_) => from.relay_dropped += 1,
+        }
+        while let Some(media) = &mut to.media
+            && let Some(len) = onward.bridge.poll(now, media, &mut *self.buffer)
+        {
+            to.transmit(now, self.buffer.get(..len).unwrap_or_default(), &self.recorder);
+        }
+    }
+}
