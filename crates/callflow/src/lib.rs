@@ -17,12 +17,19 @@
 //! Promises: no clock, no randomness, no I/O; every call ends in exactly one [`Effect::Finished`], after
 //! which no leg that it dialled is left without an order to end.
 
+#![warn(missing_docs)]
+
+mod address;
+mod bridge;
 mod call;
 pub mod document;
 mod effect;
 mod input;
 mod leg;
+pub mod parameters;
+mod session;
 mod setup;
+mod verbs;
 
 pub use call::Call;
 pub use effect::{DialOrder, DialTarget, Effect, Loops, Sound};

@@ -59,6 +59,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { documents_per_minute: 100, ring_timeout: Duration::from_secs(120) }
+        Self { documents_per_minute: 100, ring_timeout: Duration::from_mins(2) }
     }
 }

@@ -1,0 +1,365 @@
+//! One call: the interpreter. Runs documents verb by verb, answers A when the first verb needs it, fetches
+//! what comes next, and sees to it that the call ends once.
+
+mod apology;
+mod failure;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tandem_model::ports::{FetchError, FetchKind, Fetched};
+use tandem_model::{ApplicationPlan, HangupCause, HangupSource, UrlCall};
+
+use self::apology::Apology;
+use self::failure::Failure;
+use crate::address::Target;
+use crate::bridge::Bridge;
+use crate::document;
+use crate::effect::Effect;
+use crate::input::Input;
+use crate::leg::{End, FetchId, Leg};
+use crate::session::{ALeg, Load, Session};
+use crate::setup::{CallSetup, Program};
+use crate::verbs::{Placed, Running, Started, Step};
+
+/// How long A may take to end once told to: past the last retransmission of BYE (RFC 3261 Timer F, 32 s).
+const ENDING_GRACE: Duration = Duration::from_secs(40);
+
+/// The window of [`Limits::documents_per_minute`](crate::Limits::documents_per_minute).
+const DOCUMENT_WINDOW: Duration = Duration::from_mins(1);
+
+/// The brain of one call. See the crate's page for how to drive it.
+#[derive(Debug)]
+pub struct Call {
+    session: Session,
+    program: Program,
+    apology: String,
+    max_duration: Duration,
+    /// When `max_duration` is over.
+    limit_at: Instant,
+    activity: Activity,
+    /// Verbs of the running document that have not begun.
+    verbs: VecDeque<Placed>,
+    /// When documents were asked for, within the last minute.
+    documents: VecDeque<Instant>,
+}
+
+/// What the call is about.
+#[derive(Debug)]
+enum Activity {
+    /// Nothing yet.
+    New,
+    /// A document is on its way.
+    Fetching { fetch: FetchId, load: Load, first_failure: Option<HangupCause> },
+    /// A is being answered; this comes then.
+    Answering(AfterAnswer),
+    /// A verb, a bridge or an apology is under way.
+    Running(Box<dyn Running>),
+    /// A has been told to go.
+    Ending { end: End, until: Instant },
+    /// `Finished` is given out.
+    Finished,
+}
+
+#[derive(Debug)]
+enum AfterAnswer {
+    Verb(Placed),
+    Apology(End),
+}
+
+impl Call {
+    /// A call to which nothing has happened yet. [`Input::Start`] sets it going.
+    pub fn new(now: Instant, setup: CallSetup) -> Self {
+        Self {
+            session: Session::new(setup.facts, setup.a_leg, setup.limits),
+            program: setup.program,
+            apology: setup.apology,
+            max_duration: setup.max_duration,
+            limit_at: now + setup.max_duration,
+            activity: Activity::New,
+            verbs: VecDeque::new(),
+            documents: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match (&self.activity, input) {
+            (Activity::Finished, _) => {}
+            (_, Input::LegEnded { leg: Leg::A, end, .. }) => self.a_ended(now, end),
+            (Activity::Ending { end, until }, input) => {
+                if matches!(input, Input::Deadline) && now >= *until {
+                    self.finish(*end);
+                }
+            }
+            (Activity::New, Input::Start) => self.start(now),
+            (_, Input::HangupRequested { end }) => self.end_now(now, end),
+            (_, Input::LegAnswered { leg: Leg::A }) => self.a_answered(now),
+            (_, Input::Fetched { fetch, result }) => self.fetched(now, fetch, result),
+            (_, Input::Deadline) => self.timer(now),
+            (_, input) => self.step(now, &input),
+        }
+    }
+
+    /// The next order; `None` until something more happens.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.session.take_effect()
+    }
+
+    /// When [`Input::Deadline`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.activity {
+            Activity::Finished => None,
+            Activity::Ending { until, .. } => Some(*until),
+            activity => {
+                let running = match activity {
+                    Activity::Running(running) => running.deadline(),
+                    _ => None,
+                };
+                [Some(self.limit_at), self.session.scheduled_hangup, running].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Whether [`Effect::Finished`] has been given out or waits to be.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.activity, Activity::Finished)
+    }
+}
+
+/// What happens to the call as a whole.
+impl Call {
+    fn start(&mut self, now: Instant) {
+        match &self.program {
+            Program::Bridge { ring_timeout } => {
+                let bridge = Bridge::start(now, &mut self.session, *ring_timeout);
+                self.activity = Activity::Running(Box::new(bridge));
+            }
+            Program::Document(plan) => {
+                let target = target(&plan.answer);
+                if self.session.a() == ALeg::Unanswered {
+                    self.session.emit(Effect::Ring);
+                }
+                let parameters = self.session.parameters("StartApp");
+                self.load(now, Load { kind: FetchKind::Answer, target, parameters }, None);
+            }
+        }
+    }
+
+    fn a_answered(&mut self, now: Instant) {
+        if self.session.a() != ALeg::Answering {
+            return;
+        }
+        self.session.answered();
+        self.limit_at = now + self.max_duration;
+        match std::mem::replace(&mut self.activity, Activity::New) {
+            Activity::Answering(AfterAnswer::Verb(placed)) => {
+                if let Some(step) = self.run(now, placed) {
+                    self.apply(now, step);
+                }
+            }
+            Activity::Answering(AfterAnswer::Apology(end)) => self.apologise(now, end),
+            activity => {
+                self.activity = activity;
+                self.step(now, &Input::LegAnswered { leg: Leg::A });
+            }
+        }
+    }
+
+    /// A is gone: nothing more is run, the verb under way leaves nothing behind.
+    fn a_ended(&mut self, now: Instant, end: End) {
+        let end = match &self.activity {
+            Activity::Ending { end, .. } => *end,
+            _ => end,
+        };
+        self.session.a_ends(end);
+        self.abandon(now, end);
+        self.finish(end);
+    }
+
+    fn timer(&mut self, now: Instant) {
+        let scheduled = self.session.scheduled_hangup.is_some_and(|at| now >= at);
+        if scheduled || now >= self.limit_at {
+            self.end_now(now, End::new(HangupCause::ScheduledHangup, HangupSource::Vobiz));
+        } else {
+            self.step(now, &Input::Deadline);
+        }
+    }
+
+    /// Ends the call whatever is under way.
+    fn end_now(&mut self, now: Instant, end: End) {
+        let sip_status = end.cause.sip_status();
+        self.end(now, end, sip_status);
+    }
+
+    /// Tells A to go.
+    fn end(&mut self, now: Instant, end: End, sip_status: u16) {
+        let answered = self.session.a();
+        self.session.a_ends(end);
+        self.abandon(now, end);
+        self.verbs.clear();
+        self.session.emit(match answered {
+            ALeg::Unanswered => Effect::Reject { end, sip_status },
+            ALeg::Answering | ALeg::Answered | ALeg::Ended(_) => Effect::Hangup { end },
+        });
+        self.activity = Activity::Ending { end, until: now + ENDING_GRACE };
+    }
+
+    fn abandon(&mut self, now: Instant, end: End) {
+        if let Activity::Running(running) = &mut self.activity {
+            running.abandon(now, &mut self.session, end);
+        }
+    }
+
+    fn finish(&mut self, end: End) {
+        self.verbs.clear();
+        self.activity = Activity::Finished;
+        self.session.emit(Effect::Finished(end));
+    }
+}
+
+/// Verbs.
+impl Call {
+    fn step(&mut self, now: Instant, input: &Input) {
+        if let Activity::Running(running) = &mut self.activity {
+            let step = running.step(now, &mut self.session, input);
+            self.apply(now, step);
+        }
+    }
+
+    fn apply(&mut self, now: Instant, step: Step) {
+        match step {
+            Step::Stay => {}
+            Step::Next => self.advance(now),
+            Step::Load(load) => self.load(now, *load, None),
+            Step::End(end) => self.end_now(now, end),
+            Step::Refuse(end, sip_status) => self.end(now, end, sip_status),
+        }
+    }
+
+    /// Runs verbs until one waits or the document is over.
+    fn advance(&mut self, now: Instant) {
+        self.activity = Activity::New;
+        while let Some(placed) = self.verbs.pop_front() {
+            if placed.verb.needs_media() && self.session.a() != ALeg::Answered {
+                self.session.answer();
+                self.activity = Activity::Answering(AfterAnswer::Verb(placed));
+                return;
+            }
+            match self.run(now, placed) {
+                None => return,
+                Some(Step::Next | Step::Stay) => {}
+                Some(step) => return self.apply(now, step),
+            }
+        }
+        self.end_now(now, End::new(HangupCause::EndOfXml, HangupSource::AnswerXml));
+    }
+
+    /// Starts a verb; `None` when it goes on running.
+    fn run(&mut self, now: Instant, placed: Placed) -> Option<Step> {
+        self.session.trace(format!("<{}> (line {})", placed.name, placed.line));
+        match placed.verb.start(now, &mut self.session) {
+            Started::Running(running) => {
+                self.activity = Activity::Running(running);
+                None
+            }
+            Started::Done(step) => Some(step),
+        }
+    }
+}
+
+/// Documents.
+impl Call {
+    fn load(&mut self, now: Instant, load: Load, first_failure: Option<HangupCause>) {
+        self.verbs.clear();
+        while self.documents.front().is_some_and(|at| now.saturating_duration_since(*at) >= DOCUMENT_WINDOW) {
+            self.documents.pop_front();
+        }
+        let most = self.session.limits.documents_per_minute;
+        if self.documents.len() >= most {
+            let why = format!("more than {most} documents within a minute");
+            return self.failed(now, load, first_failure, Failure::Unreachable, &why);
+        }
+        self.documents.push_back(now);
+        match self.session.fetch(&load) {
+            Ok(fetch) => self.activity = Activity::Fetching { fetch, load, first_failure },
+            Err(bad) => self.failed(now, load, first_failure, Failure::of_target(bad), "not requested"),
+        }
+    }
+
+    fn fetched(&mut self, now: Instant, fetch: FetchId, result: Result<Fetched, FetchError>) {
+        if !matches!(&self.activity, Activity::Fetching { fetch: awaited, .. } if *awaited == fetch) {
+            // An action with redirect="false": only its failure is of interest, and only to people.
+            if let Err(error) = result {
+                self.session.trace(format!("action failed, the document goes on: {error}"));
+            }
+            return;
+        }
+        let Activity::Fetching { load, first_failure, .. } =
+            std::mem::replace(&mut self.activity, Activity::New)
+        else {
+            return;
+        };
+        let fetched = match result {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                let failure = Failure::of_fetch(error.failure);
+                return self.failed(now, load, first_failure, failure, &error.words);
+            }
+        };
+        match document::parse(&fetched.body) {
+            Ok(document) => {
+                for warning in document.warnings() {
+                    self.session.trace(warning.clone());
+                }
+                self.session.document_url = fetched.url;
+                self.verbs = document.verbs.into();
+                self.advance(now);
+            }
+            Err(error) => self.failed(now, load, first_failure, Failure::Xml, &error.to_string()),
+        }
+    }
+
+    /// A document could not be had: the fallback instead, or the end.
+    fn failed(
+        &mut self,
+        now: Instant,
+        load: Load,
+        first_failure: Option<HangupCause>,
+        failure: Failure,
+        why: &str,
+    ) {
+        let cause = first_failure.unwrap_or(failure.cause(load.kind));
+        self.session.trace(format!("no document: {why}"));
+        if load.kind == FetchKind::Answer
+            && let Some(fallback) = self.fallback()
+        {
+            let load = Load { kind: FetchKind::Fallback, target: fallback, parameters: load.parameters };
+            return self.load(now, load, Some(cause));
+        }
+        self.apologise(now, End::new(cause, HangupSource::Error));
+    }
+
+    fn fallback(&self) -> Option<Target> {
+        let Program::Document(ApplicationPlan { fallback, .. }) = &self.program else { return None };
+        fallback.as_ref().map(target)
+    }
+
+    /// Says sorry to A, answering it if need be, then ends.
+    fn apologise(&mut self, now: Instant, end: End) {
+        if self.apology.trim().is_empty() {
+            return self.end_now(now, end);
+        }
+        if self.session.a() == ALeg::Answered {
+            let apology = Apology::start(&mut self.session, self.apology.clone(), end);
+            self.activity = Activity::Running(Box::new(apology));
+        } else {
+            self.session.answer();
+            self.activity = Activity::Answering(AfterAnswer::Apology(end));
+        }
+    }
+}
+
+fn target(url: &UrlCall) -> Target {
+    Target { url: url.url.clone(), method: Some(url.method) }
+}

@@ -1,0 +1,203 @@
+//! What verbs share while a call lives: the A leg's state, names to give out, and the orders going out.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use tandem_model::ports::{FetchKind, FetchRequest, Notice};
+use tandem_model::{CallFacts, CallStatus, EventKind};
+
+use crate::address::{self, Target};
+use crate::effect::{DialOrder, Effect, Loops, Sound};
+use crate::leg::{End, FetchId, Leg, PlaybackId};
+use crate::parameters::{self, Parameters};
+use crate::setup::{ALegState, Limits};
+
+/// Where the A leg stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ALeg {
+    /// Hears ringing.
+    Unanswered,
+    /// `Answer` is under way.
+    Answering,
+    /// Talking.
+    Answered,
+    /// Gone, or told to go.
+    Ended(CallStatus),
+}
+
+/// A document to fetch and run.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    pub(crate) kind: FetchKind,
+    pub(crate) target: Target,
+    pub(crate) parameters: Parameters,
+}
+
+/// Why a document cannot even be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadTarget {
+    Url,
+    Method,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) facts: CallFacts,
+    pub(crate) limits: Limits,
+    a: ALeg,
+    /// URL of the running document: relative URLs resolve against it.
+    pub(crate) document_url: String,
+    /// `<Hangup schedule>`.
+    pub(crate) scheduled_hangup: Option<Instant>,
+    effects: VecDeque<Effect>,
+    last_leg: u32,
+    last_playback: u64,
+    last_fetch: u64,
+}
+
+impl Session {
+    pub(crate) fn new(facts: CallFacts, a: ALegState, limits: Limits) -> Self {
+        let a = match a {
+            ALegState::Unanswered => ALeg::Unanswered,
+            ALegState::Answered => ALeg::Answered,
+        };
+        Self {
+            facts,
+            limits,
+            a,
+            document_url: String::new(),
+            scheduled_hangup: None,
+            effects: VecDeque::new(),
+            last_leg: Leg::A.0,
+            last_playback: 0,
+            last_fetch: 0,
+        }
+    }
+
+    /// Puts an order into the queue.
+    pub(crate) fn emit(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    /// Takes the oldest order.
+    pub(crate) fn take_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// A line for people who watch.
+    pub(crate) fn trace(&mut self, text: impl Into<String>) {
+        self.emit(Effect::Trace(text.into()));
+    }
+
+    /// Asks for the answer, once.
+    pub(crate) fn answer(&mut self) {
+        if self.a == ALeg::Unanswered {
+            self.a = ALeg::Answering;
+            self.emit(Effect::Answer);
+        }
+    }
+
+    /// The answer is out.
+    pub(crate) fn answered(&mut self) {
+        self.a = ALeg::Answered;
+    }
+
+    /// The A leg is gone, or about to be told to go.
+    pub(crate) fn a_ends(&mut self, end: End) {
+        if !matches!(self.a, ALeg::Ended(_)) {
+            self.a = ALeg::Ended(CallStatus::of_end(self.a == ALeg::Answered, end.cause));
+        }
+    }
+
+    /// Plays to A. Nothing is sent to a leg that has ended.
+    pub(crate) fn play(&mut self, sound: Sound, loops: Loops) -> PlaybackId {
+        self.last_playback += 1;
+        let playback = PlaybackId(self.last_playback);
+        if self.a == ALeg::Answered {
+            self.emit(Effect::Play { playback, leg: Leg::A, sound, loops });
+        }
+        playback
+    }
+
+    /// Stops what plays to A.
+    pub(crate) fn stop(&mut self, playback: PlaybackId) {
+        if self.a == ALeg::Answered {
+            self.emit(Effect::StopPlayback { playback });
+        }
+    }
+
+    /// Dials a further leg.
+    pub(crate) fn dial(&mut self, order: DialOrder) -> Leg {
+        self.last_leg += 1;
+        let leg = Leg(self.last_leg);
+        self.emit(Effect::Dial { leg, order: Box::new(order) });
+        leg
+    }
+
+    /// Fetches a document.
+    pub(crate) fn fetch(&mut self, load: &Load) -> Result<FetchId, BadTarget> {
+        let method = load.target.method.ok_or(BadTarget::Method)?;
+        let url = self.resolve(&load.target.url).ok_or(BadTarget::Url)?;
+        self.last_fetch += 1;
+        let fetch = FetchId(self.last_fetch);
+        let request = FetchRequest {
+            account: self.facts.account.clone(),
+            call: self.facts.call,
+            kind: load.kind,
+            url,
+            method,
+            params: load.parameters.clone(),
+        };
+        self.emit(Effect::Fetch { fetch, request: Box::new(request) });
+        Ok(fetch)
+    }
+
+    /// Requests an `action` whose document nobody waits for.
+    pub(crate) fn request_only(&mut self, load: &Load) {
+        if let Err(bad) = self.fetch(load) {
+            let what = match bad {
+                BadTarget::Url => "URL",
+                BadTarget::Method => "method",
+            };
+            self.trace(format!("action not requested: its {what} is not valid"));
+        }
+    }
+
+    /// Tells a callback.
+    pub(crate) fn notify(&mut self, event: EventKind, target: &Target, params: Parameters) {
+        let Some(url) = self.resolve(&target.url) else {
+            self.trace("callback not told: its URL is not valid");
+            return;
+        };
+        let notice = Notice {
+            account: self.facts.account.clone(),
+            call: self.facts.call,
+            event,
+            url,
+            method: target.method.unwrap_or_default(),
+            params,
+        };
+        self.emit(Effect::Notify(Box::new(notice)));
+    }
+
+    /// Where the A leg stands.
+    pub(crate) fn a(&self) -> ALeg {
+        self.a
+    }
+
+    /// The standard parameters of a request about A.
+    pub(crate) fn parameters(&self, event: &str) -> Parameters {
+        let status = match self.a {
+            ALeg::Unanswered | ALeg::Answering => CallStatus::Ringing,
+            ALeg::Answered => CallStatus::InProgress,
+            ALeg::Ended(status) => status,
+        };
+        parameters::standard(&self.facts, event, status)
+    }
+
+    /// The absolute URL meant by one in the running document.
+    pub(crate) fn resolve(&self, written: &str) -> Option<String> {
+        address::resolve(&self.document_url, written)
+    }
+}

@@ -1,0 +1,451 @@
+//! A driver in virtual time: performs orders the way an engine would, after a delay, and writes down what
+//! happens. Scripts add what people do.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tandem_callflow::{
+    ALegState, Call, CallSetup, DialTarget, Effect, End, Input, Leg, Limits, Loops, PlaybackOutcome, Program,
+    Sound,
+};
+use tandem_model::ports::{FetchError, FetchFailure, FetchRequest, Fetched, LegTarget, Notice};
+use tandem_model::{
+    AccountId, ApplicationPlan, CallDirection, CallFacts, CallId, ErrorCode, HangupCause, HangupSource,
+    HttpMethod, Refusal, UrlCall,
+};
+
+use crate::laws::Laws;
+
+pub(crate) const ANSWER_URL: &str = "https://app.example/answer";
+pub(crate) const FALLBACK_URL: &str = "https://app.example/fallback";
+
+/// Rounds of deadline and report after which a call counts as stuck.
+const MAX_ROUNDS: usize = 20_000;
+
+pub(crate) fn call_id(n: u128) -> CallId {
+    CallId(uuid::Uuid::from_u128(n))
+}
+
+pub(crate) fn facts() -> CallFacts {
+    CallFacts {
+        call: call_id(0xA),
+        account: AccountId::new("MA_TESTTEST"),
+        direction: CallDirection::Inbound,
+        from: "919812345678".to_owned(),
+        to: "918012345678".to_owned(),
+        caller_name: "Asha".to_owned(),
+        started_at: "2026-11-21T07:00:00.123456Z".parse().unwrap(),
+        bill_rate: "0.45000".to_owned(),
+        parent_account: AccountId::new("MA_TESTTEST"),
+        a_leg: call_id(0xA),
+        forwarded_from: None,
+        custom_headers: Vec::new(),
+    }
+}
+
+pub(crate) fn setup() -> CallSetup {
+    let url = |url: &str| UrlCall { url: url.to_owned(), method: HttpMethod::Post };
+    CallSetup {
+        facts: facts(),
+        program: Program::Document(ApplicationPlan {
+            answer: url(ANSWER_URL),
+            fallback: None,
+            hangup: None,
+            ring: None,
+        }),
+        a_leg: ALegState::Unanswered,
+        max_duration: Duration::from_hours(4),
+        apology: CallSetup::APOLOGY.to_owned(),
+        limits: Limits::default(),
+    }
+}
+
+pub(crate) fn with_fallback(mut setup: CallSetup) -> CallSetup {
+    if let Program::Document(plan) = &mut setup.program {
+        plan.fallback = Some(UrlCall { url: FALLBACK_URL.to_owned(), method: HttpMethod::Post });
+    }
+    setup
+}
+
+pub(crate) fn bridge_setup() -> CallSetup {
+    CallSetup { program: Program::Bridge { ring_timeout: Duration::from_mins(1) }, ..setup() }
+}
+
+pub(crate) fn end(cause: HangupCause, source: HangupSource) -> End {
+    End::new(cause, source)
+}
+
+pub(crate) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+pub(crate) struct Driver {
+    pub(crate) call: Call,
+    pub(crate) laws: Laws,
+    origin: Instant,
+    now: Duration,
+    pages: BTreeMap<String, Result<String, FetchFailure>>,
+    due: BTreeMap<(Duration, usize), Input>,
+    scheduled: usize,
+    /// Every order, with its time.
+    pub(crate) effects: Vec<(Duration, Effect)>,
+    lines: Vec<String>,
+}
+
+impl Driver {
+    pub(crate) fn new(setup: CallSetup) -> Self {
+        let origin = tandem_model::clock::monotonic();
+        let laws = match setup.a_leg {
+            ALegState::Answered => Laws::of_answered_call(),
+            ALegState::Unanswered => Laws::default(),
+        };
+        let mut driver = Self {
+            call: Call::new(origin, setup),
+            laws,
+            origin,
+            now: Duration::ZERO,
+            pages: BTreeMap::new(),
+            due: BTreeMap::new(),
+            scheduled: 0,
+            effects: Vec::new(),
+            lines: Vec::new(),
+        };
+        driver.at(Duration::ZERO, Input::Start);
+        driver
+    }
+
+    /// An inbound call whose answer URL returns this.
+    pub(crate) fn inbound(xml: &str) -> Self {
+        Self::new(setup()).page(ANSWER_URL, xml)
+    }
+
+    /// An API call, answered already.
+    pub(crate) fn outbound(xml: &str) -> Self {
+        Self::new(CallSetup { a_leg: ALegState::Answered, ..setup() }).page(ANSWER_URL, xml)
+    }
+
+    pub(crate) fn page(mut self, url: &str, xml: &str) -> Self {
+        self.pages.insert(url.to_owned(), Ok(xml.to_owned()));
+        self
+    }
+
+    pub(crate) fn broken_page(mut self, url: &str, failure: FetchFailure) -> Self {
+        self.pages.insert(url.to_owned(), Err(failure));
+        self
+    }
+
+    /// Schedules something.
+    pub(crate) fn at(&mut self, at: Duration, input: Input) {
+        self.scheduled += 1;
+        self.due.insert((at, self.scheduled), input);
+    }
+
+    pub(crate) fn digit(mut self, at_ms: u64, leg: Leg, digit: char) -> Self {
+        self.at(ms(at_ms), Input::Digit { leg, digit });
+        self
+    }
+
+    pub(crate) fn rings(mut self, at_ms: u64, leg: u32) -> Self {
+        self.at(ms(at_ms), Input::LegRinging { leg: Leg(leg) });
+        self
+    }
+
+    pub(crate) fn early(mut self, at_ms: u64, leg: u32) -> Self {
+        self.at(ms(at_ms), Input::LegEarlyMedia { leg: Leg(leg) });
+        self
+    }
+
+    pub(crate) fn answers(mut self, at_ms: u64, leg: u32) -> Self {
+        self.at(ms(at_ms), Input::LegAnswered { leg: Leg(leg) });
+        self
+    }
+
+    pub(crate) fn ends(mut self, at_ms: u64, leg: u32, cause: HangupCause, source: HangupSource) -> Self {
+        self.at(ms(at_ms), Input::LegEnded { leg: Leg(leg), end: end(cause, source), sip_status: None });
+        self
+    }
+
+    pub(crate) fn refused(mut self, at_ms: u64, leg: u32, code: ErrorCode) -> Self {
+        self.at(ms(at_ms), Input::LegRefused { leg: Leg(leg), refusal: Refusal::new(code) });
+        self
+    }
+
+    pub(crate) fn caller_hangs_up(self, at_ms: u64) -> Self {
+        self.ends(at_ms, 0, HangupCause::NormalHangup, HangupSource::Caller)
+    }
+
+    pub(crate) fn caller_cancels(self, at_ms: u64) -> Self {
+        self.ends(at_ms, 0, HangupCause::Canceled, HangupSource::Caller)
+    }
+
+    pub(crate) fn requested(mut self, at_ms: u64, cause: HangupCause, source: HangupSource) -> Self {
+        self.at(ms(at_ms), Input::HangupRequested { end: end(cause, source) });
+        self
+    }
+
+    /// Runs until the call is over.
+    pub(crate) fn run(mut self) -> Self {
+        for _ in 0..MAX_ROUNDS {
+            if !self.round() {
+                assert!(self.call.is_finished(), "stuck without a deadline:\n{}", self.lines.join("\n"));
+                assert_eq!(self.laws.finished, 1);
+                return self;
+            }
+        }
+        panic!("no end after {MAX_ROUNDS} rounds");
+    }
+
+    /// Runs up to a time.
+    pub(crate) fn run_until(mut self, until_ms: u64) -> Self {
+        while self.next_at().is_some_and(|at| at <= ms(until_ms)) && self.round() {}
+        self
+    }
+
+    /// Does what is due next; `false` when nothing is.
+    pub(crate) fn round(&mut self) -> bool {
+        let Some(at) = self.next_at() else { return false };
+        self.now = self.now.max(at);
+        let now = self.origin + self.now;
+        match self.due.first_entry().filter(|entry| entry.key().0 <= at) {
+            Some(entry) => {
+                let input = entry.remove();
+                self.hand_in(now, input);
+            }
+            None => {
+                self.call.handle(now, Input::Deadline);
+                assert!(self.call.deadline().is_none_or(|deadline| deadline > now), "a deadline that stays");
+            }
+        }
+        while let Some(effect) = self.call.poll() {
+            self.laws.ordered(&effect);
+            self.note(&effect);
+            self.perform(&effect);
+            self.effects.push((self.now, effect));
+        }
+        true
+    }
+
+    fn next_at(&self) -> Option<Duration> {
+        if self.call.is_finished() {
+            return None;
+        }
+        let due = self.due.first_key_value().map(|((at, _), _)| *at);
+        let deadline = self.call.deadline().map(|at| at.saturating_duration_since(self.origin));
+        [due, deadline].into_iter().flatten().min()
+    }
+
+    pub(crate) fn hand_in(&mut self, now: Instant, input: Input) {
+        match &input {
+            Input::LegAnswered { leg } => self.laws.leg_answered(*leg),
+            Input::LegEnded { leg, .. } | Input::LegRefused { leg, .. } => self.laws.leg_ended(*leg),
+            Input::PlaybackDone { playback, .. } => self.laws.playback_done(*playback),
+            _ => {}
+        }
+        self.lines.push(format!("{} <- {}", self.stamp(), heard(&input)));
+        self.call.handle(now, input);
+    }
+
+    /// What an engine would report of an order carried out.
+    fn perform(&mut self, effect: &Effect) {
+        let soon = self.now + ms(10);
+        match effect {
+            Effect::Answer => self.at(soon, Input::LegAnswered { leg: Leg::A }),
+            Effect::Reject { end, .. } | Effect::Hangup { end } => {
+                self.at(soon, Input::LegEnded { leg: Leg::A, end: *end, sip_status: None });
+            }
+            Effect::Fetch { fetch, request } => {
+                let result = self.serve(request);
+                self.at(self.now + ms(100), Input::Fetched { fetch: *fetch, result });
+            }
+            Effect::Play { playback, loops: Loops::Times(times), .. } => {
+                let done = Input::PlaybackDone { playback: *playback, outcome: PlaybackOutcome::Completed };
+                self.at(self.now + Duration::from_secs(1) * *times, done);
+            }
+            Effect::Dial { leg, order } if order.target != DialTarget::AdmittedRoutes => {
+                let (from, to) = (order.caller_id.clone().unwrap_or(facts().from), callee(&order.target));
+                let facts = CallFacts {
+                    call: call_id(0xB0 + u128::from(leg.0)),
+                    direction: CallDirection::Outbound,
+                    from: from.trim_start_matches('+').to_owned(),
+                    to: to.trim_start_matches('+').to_owned(),
+                    ..facts()
+                };
+                self.at(self.now, Input::LegAdmitted { leg: *leg, facts: Box::new(facts) });
+            }
+            _ => {}
+        }
+    }
+
+    fn serve(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
+        let failure = match self.pages.get(&request.url) {
+            Some(Ok(xml)) => return Ok(Fetched { body: xml.clone().into_bytes(), url: request.url.clone() }),
+            Some(Err(failure)) => *failure,
+            None => FetchFailure::Status(404),
+        };
+        Err(FetchError { failure, words: format!("{failure:?}") })
+    }
+
+    fn stamp(&self) -> String {
+        format!("{:>9.3}", self.now.as_secs_f64())
+    }
+
+    fn note(&mut self, effect: &Effect) {
+        self.lines.push(format!("{} -> {}", self.stamp(), told(effect)));
+    }
+}
+
+/// What tests ask afterwards.
+impl Driver {
+    pub(crate) fn trace(&self) -> String {
+        self.lines.join("\n")
+    }
+
+    pub(crate) fn finished(&self) -> End {
+        let finished = self.effects.iter().find_map(|(_, effect)| match effect {
+            Effect::Finished(end) => Some(*end),
+            _ => None,
+        });
+        finished.expect("the call is over")
+    }
+
+    /// The names of orders of interest, in order.
+    pub(crate) fn story(&self) -> Vec<String> {
+        let telling = |effect: &Effect| match effect {
+            Effect::Trace(_) => None,
+            Effect::Notify(notice) => Some(parameter(&notice.params, "Event")),
+            Effect::Fetch { request, .. } => {
+                Some(format!("Fetch {}", request.url.rsplit('/').next().unwrap()))
+            }
+            effect => Some(told(effect).split([' ', '(']).next().unwrap().to_owned()),
+        };
+        self.effects.iter().filter_map(|(_, effect)| telling(effect)).collect()
+    }
+
+    /// When an order of this name came first, in milliseconds.
+    pub(crate) fn time_of(&self, name: &str) -> Option<u128> {
+        let is = |effect: &Effect| told(effect).split([' ', '(']).next() == Some(name);
+        self.effects.iter().find(|(_, effect)| is(effect)).map(|(at, _)| at.as_millis())
+    }
+
+    pub(crate) fn fetches(&self) -> Vec<&FetchRequest> {
+        let fetch = |effect| match effect {
+            &(_, Effect::Fetch { ref request, .. }) => Some(&**request),
+            _ => None,
+        };
+        self.effects.iter().filter_map(fetch).collect()
+    }
+
+    pub(crate) fn notices(&self) -> Vec<&Notice> {
+        let notice = |effect| match effect {
+            &(_, Effect::Notify(ref notice)) => Some(&**notice),
+            _ => None,
+        };
+        self.effects.iter().filter_map(notice).collect()
+    }
+
+    pub(crate) fn spoken(&self) -> Vec<&str> {
+        let text = |effect| match effect {
+            &(_, Effect::Play { sound: Sound::Speech { ref text, .. }, .. }) => Some(text.as_str()),
+            _ => None,
+        };
+        self.effects.iter().filter_map(text).collect()
+    }
+}
+
+pub(crate) fn parameter(params: &[(String, String)], name: &str) -> String {
+    let mut values = params.iter().filter(|(it, _)| it == name).map(|(_, value)| value.clone());
+    values.next().unwrap_or_else(|| panic!("no parameter {name} in {params:?}"))
+}
+
+fn callee(target: &DialTarget) -> String {
+    match target {
+        DialTarget::Leg(LegTarget::Number(to) | LegTarget::User(to)) => to.clone(),
+        DialTarget::AdmittedRoutes => "admitted routes".to_owned(),
+    }
+}
+
+fn ended(end: &End) -> String {
+    format!("{} {} by {}", end.cause.code(), end.text.as_str(), end.source.as_str())
+}
+
+/// Parameters that are the same in every request of a call say nothing in a trace.
+fn own(params: &[(String, String)]) -> String {
+    const SAME: [&str; 15] = [
+        "CallUUID",
+        "RequestUUID",
+        "ALegUUID",
+        "ALegRequestUUID",
+        "From",
+        "To",
+        "CallerName",
+        "Direction",
+        "ParentAuthID",
+        "SessionStart",
+        "BillRate",
+        "STIRVerification",
+        "STIRAttestation",
+        "DialALegUUID",
+        "Event",
+    ];
+    let event = params.iter().find(|(name, _)| name == "Event").map_or("", |(_, event)| event);
+    let mut own = event.to_owned();
+    for (name, value) in params.iter().filter(|(name, _)| !SAME.contains(&name.as_str())) {
+        own += &format!(" {name}={value}");
+    }
+    own
+}
+
+fn told(effect: &Effect) -> String {
+    match effect {
+        Effect::EarlyMedia { from } => format!("EarlyMedia from {from:?}"),
+        Effect::Reject { end, sip_status } => format!("Reject {sip_status} ({})", ended(end)),
+        Effect::Hangup { end } => format!("Hangup ({})", ended(end)),
+        Effect::Fetch { request, .. } => {
+            format!(
+                "Fetch {:?} {} {} {}",
+                request.kind,
+                request.method.as_str(),
+                request.url,
+                own(&request.params)
+            )
+        }
+        Effect::Play { playback, leg, sound, loops } => {
+            format!("Play #{} to {leg:?} {loops:?} {sound:?}", playback.0)
+        }
+        Effect::StopPlayback { playback } => format!("StopPlayback #{}", playback.0),
+        Effect::Dial { leg, order } => format!(
+            "Dial {leg:?} {} callerId={:?} callerName={:?} headers={:?}",
+            callee(&order.target),
+            order.caller_id,
+            order.caller_name,
+            order.custom_headers
+        ),
+        Effect::HangupLeg { leg, end } => format!("HangupLeg {leg:?} ({})", ended(end)),
+        Effect::Bridge { a, b } => format!("Bridge {a:?} {b:?}"),
+        Effect::Unbridge { a, b } => format!("Unbridge {a:?} {b:?}"),
+        Effect::SendDigits { leg, digits } => format!("SendDigits {leg:?} {digits}"),
+        Effect::Notify(notice) => format!("Notify {} {}", notice.url, own(&notice.params)),
+        Effect::Trace(text) => format!("Trace {text}"),
+        Effect::Finished(end) => format!("Finished ({})", ended(end)),
+        Effect::Ring => "Ring".to_owned(),
+        Effect::Answer => "Answer".to_owned(),
+    }
+}
+
+fn heard(input: &Input) -> String {
+    match input {
+        Input::Fetched { result: Ok(fetched), .. } => format!("Fetched {}", fetched.url),
+        Input::Fetched { result: Err(error), .. } => format!("Fetched {error}"),
+        Input::LegAdmitted { leg, .. } => format!("LegAdmitted {leg:?}"),
+        Input::LegRefused { leg, refusal } => format!("LegRefused {leg:?} {}", refusal.reason),
+        Input::LegRinging { leg } => format!("LegRinging {leg:?}"),
+        Input::LegEarlyMedia { leg } => format!("LegEarlyMedia {leg:?}"),
+        Input::LegAnswered { leg } => format!("LegAnswered {leg:?}"),
+        Input::LegEnded { leg, end, .. } => format!("LegEnded {leg:?} ({})", ended(end)),
+        Input::Digit { leg, digit } => format!("Digit {leg:?} {digit}"),
+        Input::PlaybackDone { playback, .. } => format!("PlaybackDone #{}", playback.0),
+        Input::HangupRequested { end } => format!("HangupRequested ({})", ended(end)),
+        Input::Start => "Start".to_owned(),
+        Input::Deadline => "Deadline".to_owned(),
+    }
+}

@@ -1,0 +1,141 @@
+//! Documents that cannot be had: fallback, apology, causes.
+
+use tandem_callflow::{CallSetup, End};
+use tandem_model::ports::{FetchFailure, FetchKind};
+use tandem_model::{HangupCause, HangupSource};
+
+use crate::driver::{ANSWER_URL, Driver, FALLBACK_URL, setup, with_fallback};
+
+const HELLO: &str = "<Response><Speak>hello</Speak></Response>";
+
+#[test]
+fn the_fallback_is_asked_with_the_same_parameters_when_the_answer_url_fails() {
+    let call = Driver::new(with_fallback(setup()))
+        .broken_page(ANSWER_URL, FetchFailure::TimedOut)
+        .page(FALLBACK_URL, HELLO)
+        .run();
+    let [answer, fallback] = call.fetches()[..] else { panic!("{}", call.trace()) };
+    assert_eq!(answer.params, fallback.params);
+    assert_eq!(fallback.kind, FetchKind::Fallback);
+    assert_eq!(call.spoken(), ["hello"]);
+    assert_eq!(call.finished().cause, HangupCause::EndOfXml);
+}
+
+#[test]
+fn the_fallback_is_asked_when_the_answer_xml_is_invalid() {
+    let call = Driver::new(with_fallback(setup()))
+        .page(ANSWER_URL, "<Response><Speak>a & b</Speak></Response>")
+        .page(FALLBACK_URL, HELLO)
+        .run();
+    assert_eq!(call.spoken(), ["hello"]);
+}
+
+#[test]
+fn when_all_fail_the_caller_is_answered_told_and_hung_up() {
+    let call = Driver::new(with_fallback(setup()))
+        .broken_page(ANSWER_URL, FetchFailure::Status(500))
+        .page(FALLBACK_URL, "not xml")
+        .run();
+    assert_eq!(
+        call.story(),
+        ["Ring", "Fetch answer", "Fetch fallback", "Answer", "Play", "Hangup", "Finished"]
+    );
+    assert_eq!(call.spoken(), [CallSetup::APOLOGY]);
+    assert_eq!(
+        call.finished(),
+        End::new(HangupCause::AnswerUrlError, HangupSource::Error),
+        "the answer URL's own failure"
+    );
+}
+
+#[test]
+fn the_answer_url_has_a_cause_for_each_way_of_failing() {
+    let cause = |driver: Driver| driver.run().finished().cause;
+    let broken = |failure| Driver::new(setup()).broken_page(ANSWER_URL, failure);
+    assert_eq!(cause(broken(FetchFailure::Unreachable)), HangupCause::AnswerUrlError);
+    assert_eq!(cause(broken(FetchFailure::Refused)), HangupCause::AnswerUrlError);
+    assert_eq!(cause(broken(FetchFailure::TooLarge)), HangupCause::InvalidAnswerXml);
+    assert_eq!(cause(Driver::inbound("<Response><Nonsense/></Response>")), HangupCause::InvalidAnswerXml);
+    assert_eq!(cause(Driver::inbound("<Response><Record/></Response>")), HangupCause::InvalidAnswerXml);
+}
+
+#[test]
+fn without_an_apology_an_unanswered_call_is_refused_silently() {
+    let setup = CallSetup { apology: String::new(), ..setup() };
+    let call = Driver::new(setup).broken_page(ANSWER_URL, FetchFailure::Unreachable).run();
+    assert_eq!(call.story(), ["Ring", "Fetch answer", "Reject", "Finished"]);
+}
+
+#[test]
+fn a_redirect_has_a_cause_for_each_way_of_failing() {
+    let cause = |redirect: &str| {
+        let call = Driver::outbound(&format!("<Response>{redirect}<Speak>never</Speak></Response>"))
+            .page("https://app.example/bad", "<Nope/>")
+            .run();
+        assert_eq!(call.spoken(), [CallSetup::APOLOGY]);
+        assert_eq!(call.finished().source, HangupSource::Error);
+        call.finished().cause.code()
+    };
+    assert_eq!(cause("<Redirect>/missing</Redirect>"), 7014);
+    assert_eq!(cause("<Redirect>ftp://x.example/</Redirect>"), 7024);
+    assert_eq!(cause("<Redirect method='PUT'>/missing</Redirect>"), 7034);
+    assert_eq!(cause("<Redirect>/bad</Redirect>"), 8014);
+}
+
+#[test]
+fn an_action_has_a_cause_for_each_way_of_failing() {
+    let cause = |attributes: &str| {
+        let call = Driver::outbound(&format!("<Response><Gather {attributes} numDigits='1'/></Response>"))
+            .page("https://app.example/bad", "<Nope/>")
+            .digit(500, tandem_callflow::Leg::A, '1')
+            .run();
+        call.finished().cause.code()
+    };
+    assert_eq!(cause("action='/missing'"), 7012);
+    assert_eq!(cause("action='ftp://x.example/'"), 7022);
+    assert_eq!(cause("action='/missing' method='PUT'"), 7032);
+    assert_eq!(cause("action='/bad'"), 8012);
+}
+
+#[test]
+fn a_failing_action_with_redirect_false_lets_the_document_go_on() {
+    for action in ["/missing", "/bad", "ftp://x.example/"] {
+        let xml = format!(
+            "<Response><Gather action='{action}' redirect='false' numDigits='1'/><Speak>on</Speak></Response>"
+        );
+        let call = Driver::outbound(&xml)
+            .page("https://app.example/bad", "<Nope/>")
+            .digit(500, tandem_callflow::Leg::A, '1')
+            .run();
+        assert_eq!(call.spoken(), ["on"]);
+        assert_eq!(call.finished().cause, HangupCause::EndOfXml);
+    }
+}
+
+#[test]
+fn a_redirect_loop_ends_at_a_hundred_documents_a_minute() {
+    let call = Driver::outbound("<Response><Redirect>/answer</Redirect></Response>").run();
+    assert_eq!(call.fetches().len(), 100);
+    assert_eq!(call.finished(), End::new(HangupCause::RedirectUrlError, HangupSource::Error));
+}
+
+#[test]
+fn a_slow_loop_may_go_on() {
+    // A document every 0.7 s is 85 a minute.
+    let xml = "<Response><Speak>menu</Speak><Redirect>/answer</Redirect></Response>";
+    let call = Driver::outbound(xml).caller_hangs_up(300_000).run();
+    assert_eq!(call.finished().cause, HangupCause::NormalHangup);
+    assert!(call.fetches().len() > 200);
+}
+
+#[test]
+fn relative_urls_resolve_against_the_document_and_fragments_are_not_sent() {
+    let call = Driver::outbound("<Response><Redirect method='GET'>ivr/menu?x=1#rt=500</Redirect></Response>")
+        .page("https://app.example/ivr/menu?x=1", "<Response><Redirect>next</Redirect></Response>")
+        .page("https://app.example/ivr/next", HELLO)
+        .run();
+    let urls: Vec<_> = call.fetches().iter().map(|fetch| fetch.url.as_str()).collect();
+    assert_eq!(urls[1..], ["https://app.example/ivr/menu?x=1", "https://app.example/ivr/next"]);
+    assert_eq!(call.fetches()[1].method.as_str(), "GET");
+    assert_eq!(crate::driver::parameter(&call.fetches()[1].params, "Event"), "Redirect");
+}
