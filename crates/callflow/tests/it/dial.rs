@@ -1,9 +1,9 @@
 //! Dialling: ring-through, forks, control flow, reports.
 
-use tandem_callflow::{Effect, Leg};
+use tandem_callflow::{Effect, Input, Leg, PlaybackId, PlaybackOutcome};
 use tandem_model::{ErrorCode, HangupCause, HangupSource};
 
-use crate::driver::{Driver, call_id, parameter};
+use crate::driver::{Driver, call_id, ms, parameter};
 
 const AFTER: &str = "<Response><Speak>after action</Speak></Response>";
 
@@ -270,4 +270,12 @@ fn a_callee_who_answers_and_goes_before_the_caller_is_answered_is_a_conversation
     let call = call.run();
     assert_eq!(action(&call)[0], "completed");
     assert_eq!(call.spoken(), ["after action"]);
+}
+
+#[test]
+fn a_ringback_tone_that_cannot_be_had_is_not_stopped_later() {
+    let mut call = outbound("").rings(1000, 1).answers(4000, 1).caller_hangs_up(9000);
+    let outcome = PlaybackOutcome::Failed("no such tone".to_owned());
+    call.at(ms(1100), Input::PlaybackDone { playback: PlaybackId(1), outcome });
+    assert_eq!(call.run().time_of("StopPlayback"), None);
 }

@@ -132,6 +132,10 @@ impl Running for Fork {
                 self.go_on_if_over(session)
             }
             Input::Digit { leg, digit } => self.key(now, session, *leg, *digit),
+            Input::PlaybackDone { playback, .. } if self.ringback == Some(*playback) => {
+                self.ringback = None;
+                Step::Stay
+            }
             Input::Deadline => self.timer(now, session),
             _ => Step::Stay,
         }
