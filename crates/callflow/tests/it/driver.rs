@@ -189,10 +189,26 @@ impl Driver {
             if !self.round() {
                 assert!(self.call.is_finished(), "stuck without a deadline:\n{}", self.lines.join("\n"));
                 assert_eq!(self.laws.finished, 1);
+                self.nothing_follows();
                 return self;
             }
         }
         panic!("no end after {MAX_ROUNDS} rounds");
+    }
+
+    /// A finished call hears nothing more.
+    fn nothing_follows(&mut self) {
+        let over = end(HangupCause::NormalHangup, HangupSource::Caller);
+        for input in [
+            Input::Start,
+            Input::LegEnded { leg: Leg::A, end: over, sip_status: None },
+            Input::LegAnswered { leg: Leg::A },
+            Input::HangupRequested { end: over },
+            Input::Deadline,
+        ] {
+            self.call.handle(self.origin + self.now, input);
+            assert!(self.call.poll().is_none() && self.call.deadline().is_none());
+        }
     }
 
     /// Runs up to a time.
