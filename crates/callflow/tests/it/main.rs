@@ -13,3 +13,4 @@ mod hangup;
 mod laws;
 mod parameters;
 mod properties;
+mod trace;
