@@ -3,3 +3,19 @@
 mod vault;
 
 pub use vault::{Vault, VaultError, mint_signing_secret, mint_token};
+
+/// What each kind of secret is sealed for: a secret opens only under its own context.
+pub mod context {
+    /// Passwords of trunk credentials.
+    pub const TRUNK_PASSWORD: &str = "trunk password";
+    /// Signing secrets of trunks.
+    pub const TRUNK_SECRET: &str = "trunk signing secret";
+    /// Accounts' auth tokens.
+    pub const AUTH_TOKEN: &str = "auth token";
+    /// Passwords of SIP endpoints.
+    pub const ENDPOINT_PASSWORD: &str = "endpoint password";
+    /// Our passwords at carriers.
+    pub const CARRIER_PASSWORD: &str = "carrier password";
+    /// Replies kept for idempotency keys.
+    pub const REPLAY: &str = "idempotent reply";
+}

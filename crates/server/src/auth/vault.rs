@@ -99,7 +99,8 @@ impl Vault {
         let (nonce, body) = sealed.split_at_checked(NONCE_BYTES).ok_or(VaultError::Sealed(context))?;
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| VaultError::Sealed(context))?;
         let payload = Payload { msg: body, aad: context.as_bytes() };
-        let plain = self.seal.decrypt(&Nonce::from(nonce), payload).map_err(|_| VaultError::Sealed(context))?;
+        let plain =
+            self.seal.decrypt(&Nonce::from(nonce), payload).map_err(|_| VaultError::Sealed(context))?;
         String::from_utf8(plain).map(SecretString::from).map_err(|_| VaultError::Sealed(context))
     }
 

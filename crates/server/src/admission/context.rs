@@ -1,0 +1,70 @@
+//! What the service keeps of a live call beside its facts, in memory and, word for word, in its row: enough
+//! for any process to settle it.
+
+use serde::{Deserialize, Serialize};
+use tandem_model::{CallFacts, Currency, HttpMethod, Money, Rate, UrlCall};
+
+use super::payload::TrunkFacts;
+
+/// `context` of a record: which product the call used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Product {
+    /// Steered by XML.
+    #[serde(rename = "voice-api")]
+    VoiceApi,
+    /// A trunk call.
+    #[serde(rename = "sip-trunking")]
+    SipTrunking,
+}
+
+impl Product {
+    /// The interface string.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::VoiceApi => "voice-api",
+            Self::SipTrunking => "sip-trunking",
+        }
+    }
+}
+
+/// A live call's business.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Context {
+    /// Identity.
+    pub(crate) facts: CallFacts,
+    /// Who pays: the account, or its main account.
+    pub(crate) payer: tandem_model::AccountId,
+    /// Which product.
+    pub(crate) product: Product,
+    /// Price.
+    pub(crate) rate: Rate,
+    /// The payer's currency.
+    pub(crate) currency: Currency,
+    /// Held now.
+    pub(crate) hold: Money,
+    /// Seconds the hold covers; `None` when the call is free.
+    pub(crate) covered_s: Option<u64>,
+    /// The trunk, when it is a trunk call or an endpoint behind one.
+    pub(crate) trunk: Option<TrunkFacts>,
+    /// Where the trunk's webhooks go.
+    pub(crate) trunk_webhook: Option<UrlCall>,
+    /// Told when it ends (XML calls).
+    pub(crate) hangup: Option<UrlCall>,
+    /// The application, by id.
+    pub(crate) application: Option<String>,
+    /// The first carrier, by id.
+    pub(crate) carrier: Option<String>,
+    /// The endpoint's user name, when one is the customer's side.
+    pub(crate) endpoint: Option<String>,
+    /// The A call, for a Dial leg.
+    pub(crate) parent_call: Option<tandem_model::CallId>,
+    /// The recording being made, by id.
+    pub(crate) recording: Option<tandem_model::RecordingId>,
+}
+
+impl Context {
+    /// `POST` or `GET` of the trunk's webhook.
+    pub(crate) fn trunk_method(&self) -> HttpMethod {
+        self.trunk_webhook.as_ref().map_or(HttpMethod::Post, |webhook| webhook.method)
+    }
+}

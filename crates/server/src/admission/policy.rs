@@ -1,0 +1,70 @@
+//! Number policy: what may be dialled, and as whom. Pure over the directory.
+
+use tandem_model::{AccountId, CountryRules, Dialled, E164, ErrorCode, Refusal, normalise};
+
+use crate::directory::{AccountEntry, Directory};
+
+/// A dialled string as a subscriber number the account may call.
+pub(crate) fn destination(
+    directory: &Directory,
+    account: &AccountEntry,
+    open_codes: &[String],
+    dialled: &str,
+) -> Result<E164, Refusal> {
+    let number = match normalise(dialled, account.country_rules()) {
+        Ok(Dialled::Number(number)) => number,
+        Ok(Dialled::Short(_)) => return Err(Refusal::new(ErrorCode::ShortCodeBarred)),
+        Err(error) => {
+            return Err(Refusal::because(
+                ErrorCode::InvalidDestinationNumber,
+                format!("{}: {error}", ErrorCode::InvalidDestinationNumber.title()),
+            ));
+        }
+    };
+    if !is_open(directory, account, open_codes, &number) {
+        return Err(Refusal::new(ErrorCode::CountryBarred));
+    }
+    if directory.is_barred(&account.id, &number) {
+        return Err(Refusal::new(ErrorCode::PrefixBarred));
+    }
+    Ok(number)
+}
+
+/// Countries are closed unless opened: the account's own is open, others by rule or configuration.
+fn is_open(directory: &Directory, account: &AccountEntry, open_codes: &[String], number: &E164) -> bool {
+    let digits = number.digits();
+    digits.starts_with(account.country_rules().code)
+        || open_codes.iter().any(|code| code == "*" || digits.starts_with(code.trim_start_matches('+')))
+        || (1..=3).any(|length| directory.is_open(&account.id, &digits[..length]))
+        || directory.is_open(&account.id, "*")
+}
+
+/// A caller id as a number the account owns.
+pub(crate) fn owned_caller(
+    directory: &Directory,
+    account: &AccountId,
+    rules: CountryRules,
+    caller: &str,
+) -> Result<E164, Refusal> {
+    let refusal = || {
+        Refusal::because(
+            ErrorCode::CallerIdNotOwned,
+            format!("The from number {} is not owned by this account", shown(caller)),
+        )
+    };
+    let Ok(Dialled::Number(number)) = normalise(caller, rules) else { return Err(refusal()) };
+    if owns(directory, account, &number) { Ok(number) } else { Err(refusal()) }
+}
+
+/// The number is in service with this account, or with an account of the same main account.
+pub(crate) fn owns(directory: &Directory, account: &AccountId, number: &E164) -> bool {
+    let Some(entry) = directory.number(number) else { return false };
+    let root =
+        |id: &AccountId| directory.account(id).map_or_else(|| id.clone(), |entry| entry.payer().clone());
+    entry.active && (entry.account == *account || root(&entry.account) == root(account))
+}
+
+/// A caller's text cut to what a reason may hold.
+fn shown(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(32).collect()
+}

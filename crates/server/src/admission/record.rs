@@ -1,0 +1,283 @@
+//! From a call's business and its end to what is stored: the record and the events. Pure.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tandem_model::{
+    ApplicationId, CallEnd, DeliveryChannel, EventId, EventKind, HangupSource, Money, Refusal, TrunkId,
+    UrlCall,
+};
+use tandem_store::OutboxEvent;
+use tandem_store::calls::{CallContext, CallRecord};
+
+use super::context::{Context, Product};
+use super::payload::{self, TrunkFacts};
+
+/// The name of our only region so far.
+const REGION: &str = "local";
+
+/// What an ended call costs: nothing unless it was answered and talked, and never more than was held.
+pub(crate) fn cost(context: &Context, end: &CallEnd) -> (u64, Money) {
+    if end.answered_at.is_none() || end.answered_while_cancelling {
+        return (0, Money::ZERO);
+    }
+    // The engine hangs up where the reservation ends; rounding may see half a second more, nobody pays for it.
+    let billsec = context.covered_s.map_or(end.billsec, |covered| end.billsec.min(covered));
+    (billsec, context.rate.cost(billsec))
+}
+
+/// The record of an ended call. `billsec` and `cost` come from [`cost`].
+pub(crate) fn of_end(
+    context: &Context,
+    end: &CallEnd,
+    billsec: u64,
+    cost: Money,
+    now: Timestamp,
+) -> CallRecord {
+    let facts = &context.facts;
+    let failed = end.answered_at.is_none();
+    let text = end.cause_text.clone().unwrap_or_else(|| end.cause.text().as_str().to_owned());
+    CallRecord {
+        answer_time: end.answered_at,
+        billsec,
+        bridge_uuid: end.bridge,
+        carrier_ip: end.carrier_addr.map(|address| address.ip().to_string()),
+        codec: end.codec.clone(),
+        cost,
+        duration: end.ring_s + billsec,
+        end_time: end.ended_at,
+        failure_code: failed.then(|| end.cause.code().to_string()),
+        failure_reason: failed.then(|| end.reason.clone()),
+        hangup_cause: Some(text),
+        hangup_cause_code: Some(u32::from(end.cause.code())),
+        hangup_cause_name: Some(end.cause.name().to_owned()),
+        hangup_disposition: Some(end.disposition.clone()),
+        hangup_source: Some(end.source.as_str().to_owned()),
+        jitter_micros: end.quality.map(|quality| (quality.jitter_ms.max(0.0) * 1000.0).round() as u64),
+        mos_milli: end.quality.map(|quality| (quality.mos.max(0.0) * 1000.0).round() as u64),
+        network_addr: end.network_addr.map(|address| address.ip().to_string()),
+        packet_loss_milli: end.quality.map(|quality| (quality.loss_percent.max(0.0) * 1000.0).round() as u64),
+        progress_time: end.progress_at,
+        ring_time: end.ring_s,
+        sip_call_id: end.sip_call_id.clone(),
+        sip_user_agent: end.sip_user_agent.clone(),
+        terminated_to: end.terminated_to.clone(),
+        recording: end.recording,
+        answered_while_cancelling: end.answered_while_cancelling,
+        ..blank(context, facts.started_at, now)
+    }
+}
+
+/// The record of a refused call.
+pub(crate) fn of_refusal(
+    context: &Context,
+    refusal: &Refusal,
+    sip_call_id: &str,
+    user_agent: Option<&str>,
+    network_addr: Option<String>,
+    now: Timestamp,
+) -> CallRecord {
+    let cause = refusal.code.hangup_cause();
+    CallRecord {
+        end_time: now,
+        failure_code: Some(cause.code().to_string()),
+        failure_reason: Some(refusal.reason.clone()),
+        hangup_cause: Some(cause.text().as_str().to_owned()),
+        hangup_cause_code: Some(u32::from(cause.code())),
+        hangup_cause_name: Some(cause.name().to_owned()),
+        hangup_disposition: Some("send_refuse".to_owned()),
+        hangup_source: Some(HangupSource::Vobiz.as_str().to_owned()),
+        network_addr,
+        sip_call_id: sip_call_id.to_owned(),
+        sip_user_agent: user_agent.map(str::to_owned),
+        refused: true,
+        code: Some(refusal.code),
+        ..blank(context, context.facts.started_at, now)
+    }
+}
+
+fn blank(context: &Context, start_time: Timestamp, now: Timestamp) -> CallRecord {
+    let facts = &context.facts;
+    CallRecord {
+        id: 0,
+        uuid: facts.call,
+        account: context.payer.clone(),
+        answer_time: None,
+        billsec: 0,
+        bridge_uuid: None,
+        call_direction: facts.direction,
+        caller_id_name: facts.caller_name.clone(),
+        caller_id_number: with_plus(&facts.from),
+        campaign_id: None,
+        carrier_ip: None,
+        codec: None,
+        context: match context.product {
+            Product::VoiceApi => CallContext::VoiceApi,
+            Product::SipTrunking => CallContext::SipTrunking,
+        },
+        cost: Money::ZERO,
+        created_at: now,
+        currency: context.currency,
+        customer_endpoint: context.endpoint.clone(),
+        destination_number: with_plus(&facts.to),
+        duration: 0,
+        end_time: now,
+        failure_code: None,
+        failure_reason: None,
+        hangup_cause: None,
+        hangup_cause_code: None,
+        hangup_cause_name: None,
+        hangup_disposition: None,
+        hangup_source: None,
+        jitter_micros: None,
+        mos_milli: None,
+        network_addr: None,
+        origination_region: REGION.to_owned(),
+        packet_loss_milli: None,
+        progress_time: None,
+        region: REGION.to_owned(),
+        ring_time: 0,
+        sip_call_id: String::new(),
+        sip_user_agent: None,
+        start_time,
+        streaming_cost: Money::ZERO,
+        terminated_to: None,
+        trunk: trunk_of(context),
+        updated_at: now,
+        parent_call: context.parent_call,
+        application: context.application.as_deref().map(ApplicationId::new),
+        carrier: context.carrier.as_deref().and_then(|carrier| carrier.parse().ok()),
+        refused: false,
+        code: None,
+        occurrences: 1,
+        rate: context.rate,
+        recording: None,
+        answered_while_cancelling: false,
+    }
+}
+
+pub(crate) fn trunk_of(context: &Context) -> Option<TrunkId> {
+    context.trunk.as_ref().and_then(|trunk| trunk.trunk_id.parse().ok())
+}
+
+/// Records show numbers with `+`, other identities as they are.
+fn with_plus(text: &str) -> String {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("+{text}")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// `CallInitiated`, when the call went through a trunk that wants to know (outbound attempts).
+pub(crate) fn initiated_event(context: &Context, refusal: Option<&Refusal>) -> Option<OutboxEvent> {
+    let (trunk, webhook) = trunk_webhook(context)?;
+    if context.facts.direction != tandem_model::CallDirection::Outbound {
+        return None;
+    }
+    let body = payload::call_initiated(&context.facts, trunk, refusal);
+    Some(trunk_event(context, trunk, webhook, EventKind::CallInitiated, body, 0, context.facts.started_at))
+}
+
+/// The events of an ended call: the trunk's `Hangup`, or `Event=Hangup` to the application.
+pub(crate) fn ended_events(
+    context: &Context,
+    end: &CallEnd,
+    billsec: u64,
+    cost: Money,
+    zone: &TimeZone,
+) -> Vec<OutboxEvent> {
+    let end = &CallEnd { billsec, ..end.clone() };
+    let mut events = Vec::new();
+    if let Some((trunk, webhook)) = trunk_webhook(context) {
+        let body = payload::trunk_hangup(&context.facts, trunk, end, cost, context.currency);
+        events.push(trunk_event(context, trunk, webhook, EventKind::TrunkHangup, body, 1, end.ended_at));
+    }
+    // There is no hangup webhook for a B leg: its Dial tells of it.
+    if let (Some(hangup), None) = (&context.hangup, context.parent_call) {
+        let form = payload::hangup_form(&context.facts, end, &context.rate, cost, zone);
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        events.push(callback_event(context, EventKind::Hangup, hangup, body, 1, end.ended_at));
+    }
+    events
+}
+
+fn trunk_webhook(context: &Context) -> Option<(&TrunkFacts, &UrlCall)> {
+    context.trunk.as_ref().zip(context.trunk_webhook.as_ref())
+}
+
+fn trunk_event(
+    context: &Context,
+    trunk: &TrunkFacts,
+    webhook: &UrlCall,
+    kind: EventKind,
+    body: String,
+    sequence: u64,
+    at: Timestamp,
+) -> OutboxEvent {
+    OutboxEvent {
+        event: EventId::random(),
+        account: context.payer.clone(),
+        call: Some(context.facts.call),
+        endpoint_key: format!("trunk:{}", trunk.trunk_id),
+        kind: kind.name().to_owned(),
+        channel: kind.channel(),
+        url: webhook.url.clone(),
+        method: context.trunk_method(),
+        content_type: "application/json".to_owned(),
+        body,
+        secret_kind: "trunk".to_owned(),
+        secret_ref: trunk.trunk_id.clone(),
+        sequence,
+        created_at: at,
+    }
+}
+
+fn callback_event(
+    context: &Context,
+    kind: EventKind,
+    to: &UrlCall,
+    body: String,
+    sequence: u64,
+    at: Timestamp,
+) -> OutboxEvent {
+    callback(
+        &context.facts.account,
+        Some(context.facts.call),
+        kind.name(),
+        kind.channel(),
+        to,
+        body,
+        sequence,
+        at,
+    )
+}
+
+/// A form-encoded callback signed with an account's token.
+pub(crate) fn callback(
+    account: &tandem_model::AccountId,
+    call: Option<tandem_model::CallId>,
+    kind: &str,
+    channel: DeliveryChannel,
+    to: &UrlCall,
+    body: String,
+    sequence: u64,
+    at: Timestamp,
+) -> OutboxEvent {
+    let end = to.url.find(['?', '#']).unwrap_or(to.url.len());
+    OutboxEvent {
+        event: EventId::random(),
+        account: account.clone(),
+        call,
+        endpoint_key: format!("{account}:{}", &to.url[..end]),
+        kind: kind.to_owned(),
+        channel,
+        url: to.url.clone(),
+        method: to.method,
+        content_type: "application/x-www-form-urlencoded".to_owned(),
+        body,
+        secret_kind: "account".to_owned(),
+        secret_ref: account.to_string(),
+        sequence,
+        created_at: at,
+    }
+}

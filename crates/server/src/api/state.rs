@@ -1,0 +1,54 @@
+//! What every handler reaches through: configuration, secrets, reads, the Writer, the directory, admission, the engine.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use tandem_engine::EngineHandle;
+use tandem_store::{Reader, Writer};
+use tokio::sync::Notify;
+
+use crate::admission::Admission;
+use crate::auth::Vault;
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::timeline::Timelines;
+
+/// Shared by all handlers; clones are handles.
+#[derive(Clone)]
+pub(crate) struct AppState(Arc<Shared>);
+
+/// See [`AppState`].
+pub(crate) struct Shared {
+    pub(crate) config: Arc<Config>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+    pub(crate) directory: Directory,
+    /// Absent when an administrator works on the files of a node that does not run.
+    pub(crate) live: Option<Live>,
+    /// Development mode only.
+    pub(crate) timelines: Option<Timelines>,
+    /// Wakes the directory's feed after a configuration change.
+    pub(crate) nudge: Arc<Notify>,
+}
+
+/// What only a running node has.
+pub(crate) struct Live {
+    pub(crate) admission: Admission,
+    pub(crate) engine: EngineHandle,
+}
+
+impl AppState {
+    /// Gathers it.
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}

@@ -1,0 +1,249 @@
+//! What the directory keeps of each thing: just what a call needs, secrets opened once at load.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tandem_model::ports::{DigestPolicy, Transport};
+use tandem_model::{
+    AccountId, ApplicationId, ApplicationPlan, CarrierId, CountryRules, Currency, E164, PartnerId, Rate,
+    TrunkId, UrlCall,
+};
+
+/// An account, as calls see it. Balances and limits that money depends on are never cached.
+#[derive(Clone, Debug)]
+pub(crate) struct AccountEntry {
+    pub(crate) id: AccountId,
+    /// `partner`, `master` or `sub`.
+    pub(crate) kind: String,
+    /// The main account of a sub-account.
+    pub(crate) parent: Option<AccountId>,
+    /// The partner at the root of its tree.
+    pub(crate) partner: Option<PartnerId>,
+    pub(crate) enabled: bool,
+    /// KYC is not complete.
+    pub(crate) kyc_pending: bool,
+    pub(crate) country: String,
+    pub(crate) currency: Currency,
+    pub(crate) cps_limit: u32,
+    pub(crate) deck: Option<String>,
+    /// The token that signs its webhooks.
+    pub(crate) token: Option<SecretString>,
+    /// Keyed hash of that token.
+    pub(crate) token_hash: Option<String>,
+    /// Keyed hash of the token before it, and until when that one is good.
+    pub(crate) previous_token: Option<(String, Timestamp)>,
+}
+
+impl AccountEntry {
+    /// Who pays: charges of a sub-account roll up to its parent.
+    pub(crate) fn payer(&self) -> &AccountId {
+        self.parent.as_ref().unwrap_or(&self.id)
+    }
+
+    /// Rules for numbers it dials.
+    pub(crate) fn country_rules(&self) -> CountryRules {
+        CountryRules::of(&self.country)
+    }
+}
+
+/// A user name and password of a trunk.
+#[derive(Clone, Debug)]
+pub(crate) struct CredentialEntry {
+    pub(crate) username: String,
+    pub(crate) password: SecretString,
+}
+
+/// Where calls to an inbound trunk's numbers go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UriEntry {
+    pub(crate) id: String,
+    pub(crate) uri: String,
+    /// What its host resolved to when the directory last read it.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) priority: i64,
+    pub(crate) weight: i64,
+}
+
+/// A trunk with what hangs on it.
+#[derive(Clone, Debug)]
+pub(crate) struct TrunkEntry {
+    pub(crate) id: TrunkId,
+    pub(crate) account: AccountId,
+    pub(crate) label: String,
+    pub(crate) enabled: bool,
+    pub(crate) outbound: bool,
+    pub(crate) inbound: bool,
+    pub(crate) digest: DigestPolicy,
+    pub(crate) credentials: Vec<CredentialEntry>,
+    pub(crate) acl: Vec<IpNet>,
+    pub(crate) uris: Vec<UriEntry>,
+    pub(crate) primary_uri: Option<String>,
+    pub(crate) fallback_uri: Option<String>,
+    /// `host[:port]` and its address, for trunks without origination URIs.
+    pub(crate) inbound_destination: Option<(String, SocketAddr)>,
+    pub(crate) recording: bool,
+    pub(crate) max_duration_s: Option<u64>,
+    pub(crate) webhook: Option<UrlCall>,
+    pub(crate) secret: Option<SecretString>,
+    pub(crate) previous_secret: Option<(SecretString, Timestamp)>,
+}
+
+/// A number in service.
+#[derive(Clone, Debug)]
+pub(crate) struct NumberEntry {
+    pub(crate) account: AccountId,
+    pub(crate) application: Option<ApplicationId>,
+    pub(crate) trunk: Option<TrunkId>,
+    pub(crate) active: bool,
+}
+
+/// An application.
+#[derive(Clone, Debug)]
+pub(crate) struct ApplicationEntry {
+    pub(crate) id: ApplicationId,
+    pub(crate) enabled: bool,
+    pub(crate) plan: ApplicationPlan,
+}
+
+/// A SIP endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct EndpointEntry {
+    pub(crate) username: String,
+    pub(crate) account: AccountId,
+    pub(crate) password: SecretString,
+    pub(crate) application: Option<ApplicationId>,
+}
+
+/// How a carrier wants numbers written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NumberFormat {
+    /// `+919812345678`
+    Plus,
+    /// `919812345678`
+    Digits,
+    /// `09812345678` inside the given country, `00…` outside.
+    National,
+}
+
+impl NumberFormat {
+    /// Reads the stored word.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        match word {
+            "e164-plus" => Some(Self::Plus),
+            "e164" => Some(Self::Digits),
+            "national" => Some(Self::National),
+            _ => None,
+        }
+    }
+
+    /// Writes a number.
+    pub(crate) fn write(self, number: E164, home: CountryRules) -> String {
+        match self {
+            Self::Plus => number.plus(),
+            Self::Digits => number.digits().to_owned(),
+            Self::National => match number.digits().strip_prefix(home.code) {
+                Some(national) => format!("{}{national}", home.trunk_prefix),
+                None => format!("00{}", number.digits()),
+            },
+        }
+    }
+}
+
+/// An address a carrier's calls come from; any port when none is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SourceEntry {
+    pub(crate) ip: IpAddr,
+    pub(crate) port: Option<u16>,
+}
+
+/// An interconnect.
+#[derive(Clone, Debug)]
+pub(crate) struct CarrierEntry {
+    pub(crate) id: CarrierId,
+    pub(crate) name: String,
+    /// Resolved at load and on every refresh; `None` while the name does not resolve.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) transport: Transport,
+    pub(crate) priority: i64,
+    pub(crate) weight: i64,
+    pub(crate) cps_limit: u32,
+    /// Prefixes it carries, without `+`; empty for all.
+    pub(crate) prefixes: Vec<String>,
+    pub(crate) format: NumberFormat,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<SecretString>,
+    pub(crate) realm: Option<String>,
+    pub(crate) sources: Vec<SourceEntry>,
+    pub(crate) enabled: bool,
+}
+
+/// A rate deck: the longest matching prefix decides.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeckEntry {
+    pub(crate) currency: Option<Currency>,
+    pub(crate) is_default: bool,
+    pub(crate) rates: HashMap<String, Rate>,
+}
+
+impl DeckEntry {
+    /// The rate of the longest prefix of `number`; the empty prefix covers all.
+    pub(crate) fn rate(&self, number: &E164) -> Option<(&str, Rate)> {
+        let digits = number.digits();
+        (0..=digits.len()).rev().find_map(|length| {
+            self.rates.get_key_value(&digits[..length]).map(|(prefix, rate)| (prefix.as_str(), *rate))
+        })
+    }
+
+    /// The rate of calls *to* a number of ours: the longest prefix written `in<prefix>`.
+    pub(crate) fn inbound_rate(&self, number: &E164) -> Option<Rate> {
+        let digits = number.digits();
+        (0..=digits.len())
+            .rev()
+            .find_map(|length| self.rates.get(&format!("in{}", &digits[..length])).copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_model::Money;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_prefix_decides_the_rate() {
+        let rate = |micros| Rate {
+            per_minute: Money::from_micros(micros),
+            pulse_s: 60,
+            minimum_s: 0,
+            connection_fee: Money::ZERO,
+        };
+        let deck = DeckEntry {
+            rates: HashMap::from([
+                ("91".to_owned(), rate(1)),
+                ("9198".to_owned(), rate(2)),
+                ("1".to_owned(), rate(3)),
+            ]),
+            ..DeckEntry::default()
+        };
+        let find = |text: &str| {
+            deck.rate(&text.parse().unwrap())
+                .map(|(prefix, rate)| (prefix.to_owned(), rate.per_minute.micros))
+        };
+        assert_eq!(find("+919812345678"), Some(("9198".to_owned(), 2)));
+        assert_eq!(find("+918012345678"), Some(("91".to_owned(), 1)));
+        assert_eq!(find("+447911123456"), None);
+    }
+
+    #[test]
+    fn each_number_format_is_written_as_its_carrier_dials() {
+        let number: E164 = "+919812345678".parse().unwrap();
+        assert_eq!(NumberFormat::Plus.write(number, CountryRules::IN), "+919812345678");
+        assert_eq!(NumberFormat::Digits.write(number, CountryRules::IN), "919812345678");
+        assert_eq!(NumberFormat::National.write(number, CountryRules::IN), "09812345678");
+        let abroad: E164 = "+14155550100".parse().unwrap();
+        assert_eq!(NumberFormat::National.write(abroad, CountryRules::IN), "0014155550100");
+    }
+}

@@ -1,0 +1,98 @@
+//! The in-memory directory: who is a stranger, whose trunk is this, where does a number lead.
+//!
+//! The cast: [`Directory`] answers the engine's and admission's questions from a [`table::Table`];
+//! `load` fills it from the store and follows the store's change feed (polled every second, sooner on
+//! a nudge). Balances and limits of money are never answered from here.
+
+mod attached;
+mod entry;
+mod load;
+mod locate;
+mod secrets;
+mod table;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub(crate) use entry::{
+    AccountEntry, ApplicationEntry, CarrierEntry, DeckEntry, EndpointEntry, NumberEntry, TrunkEntry,
+};
+pub(crate) use load::{Feed, LoadError};
+pub(crate) use locate::OurHosts;
+use table::Table;
+use tandem_model::{AccountId, ApplicationId, CarrierId, E164, TrunkId};
+
+use crate::egress::EgressPolicy;
+
+/// The directory of one node. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    table: Arc<RwLock<Table>>,
+    hosts: Arc<OurHosts>,
+    egress: Arc<EgressPolicy>,
+}
+
+impl Directory {
+    /// An empty directory for these hosts; [`Feed`] fills it.
+    pub(crate) fn new(hosts: OurHosts, egress: Arc<EgressPolicy>) -> Self {
+        Self { table: Arc::default(), hosts: Arc::new(hosts), egress }
+    }
+
+    /// The names and addresses this node answers to.
+    pub(crate) fn hosts(&self) -> &OurHosts {
+        &self.hosts
+    }
+
+    /// Reads. A panic of a writer cannot leave an entry half replaced, so poison is not fatal.
+    fn read<T>(&self, look_up: impl FnOnce(&Table) -> T) -> T {
+        look_up(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces entries.
+    fn write<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+        change(&mut self.table.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn account(&self, id: &AccountId) -> Option<Arc<AccountEntry>> {
+        self.read(|table| table.account(id))
+    }
+
+    pub(crate) fn trunk(&self, id: &TrunkId) -> Option<Arc<TrunkEntry>> {
+        self.read(|table| table.trunk(id))
+    }
+
+    pub(crate) fn number(&self, e164: &E164) -> Option<Arc<NumberEntry>> {
+        self.read(|table| table.number(e164))
+    }
+
+    pub(crate) fn application(&self, id: &ApplicationId) -> Option<Arc<ApplicationEntry>> {
+        self.read(|table| table.application(id))
+    }
+
+    pub(crate) fn endpoint(&self, username: &str) -> Option<Arc<EndpointEntry>> {
+        self.read(|table| table.endpoint(username))
+    }
+
+    pub(crate) fn carrier(&self, id: &CarrierId) -> Option<Arc<CarrierEntry>> {
+        self.read(|table| table.carrier(id))
+    }
+
+    /// Carriers in order of priority.
+    pub(crate) fn carriers(&self) -> Vec<Arc<CarrierEntry>> {
+        self.read(|table| table.carriers().to_vec())
+    }
+
+    /// The rate deck of an account.
+    pub(crate) fn deck_of(&self, account: &AccountEntry) -> Option<Arc<DeckEntry>> {
+        self.read(|table| table.deck_of(account))
+    }
+
+    /// Whether calls of `account` may go to this calling code.
+    pub(crate) fn is_open(&self, account: &AccountId, prefix: &str) -> bool {
+        self.read(|table| table.is_open(account, prefix))
+    }
+
+    /// Whether a prefix of the number is barred for the account or the platform.
+    pub(crate) fn is_barred(&self, account: &AccountId, number: &E164) -> bool {
+        self.read(|table| table.is_barred(account, number))
+    }
+}
