@@ -58,8 +58,12 @@ pub struct Timing {
     pub media_timeout: Duration,
     /// Between two reports of elapsed talk time for the reaper.
     pub tick: Duration,
-    /// From BYE sent to giving up on its answer.
-    pub bye_timeout: Duration,
+    /// A route that says nothing at all for this long gives way to the next one.
+    pub no_response: Duration,
+    /// How long an RTP port rests after its leg.
+    pub port_quarantine: Duration,
+    /// How long an ended call waits for what is still open: the outcome of a CANCEL, a recording.
+    pub settle_grace: Duration,
     /// First pause before an unsaved end of a call is tried again; doubles up to a minute.
     pub end_retry: Duration,
 }
@@ -102,10 +106,12 @@ impl Default for Limits {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            ring_timeout: Duration::from_secs(120),
-            media_timeout: Duration::from_secs(60),
+            ring_timeout: Duration::from_mins(2),
+            media_timeout: Duration::from_mins(1),
             tick: Duration::from_secs(5),
-            bye_timeout: Duration::from_secs(32),
+            no_response: Duration::from_secs(6),
+            port_quarantine: Duration::from_secs(10),
+            settle_grace: Duration::from_secs(3),
             end_retry: Duration::from_millis(250),
         }
     }

@@ -1,20 +1,44 @@
 //! Starting, steering and stopping an engine: all that the service sees of it.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tandem_model::ports::{AdmittedLeg, Ports};
-use tandem_model::{ApplicationPlan, CallId, HangupSource, OrphanCall};
+use tandem_model::{ApplicationPlan, CallId, HangupSource, OrphanCall, entropy};
 use thiserror::Error;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::config::EngineConfig;
+use crate::live::LiveCalls;
+use crate::rtp::{MediaPlane, MediaPlaneConfig};
+use crate::shard::{Command, Start, bind, run};
+
+/// Originations and orphan lists that may wait for the shard; one more is `Overloaded`.
+const COMMAND_CAPACITY: usize = 1_024;
+/// How long a shutdown waits for ends to be stored.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The engine: the only SIP and RTP sockets of a node.
 pub struct Engine;
 
 /// A running engine. Clones steer the same one.
 #[derive(Clone)]
-pub struct EngineHandle {}
+pub struct EngineHandle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    local: SocketAddr,
+    live: Arc<LiveCalls>,
+    commands: mpsc::Sender<Command>,
+    media: MediaPlane,
+    limit: usize,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
 
 /// An API call whose admission is done.
 #[derive(Clone, Debug)]
@@ -37,7 +61,7 @@ pub enum EngineError {
         address: SocketAddr,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The media plane could not start.
     #[error("cannot start the media plane: {0}")]
@@ -50,7 +74,7 @@ pub enum EngineError {
     Registrations(#[source] tandem_model::ports::StoreUnavailable),
     /// A thread could not be started, or ended at once.
     #[error("cannot run the signalling thread")]
-    Thread(#[source] std::io::Error),
+    Thread(#[source] io::Error),
 }
 
 /// Why an API call was not taken. Nothing was recorded: the caller settles it.
@@ -68,57 +92,138 @@ impl Engine {
     /// Binds the sockets, loads the registrations and starts the threads. Returns once calls are
     /// served.
     pub async fn start(config: EngineConfig, ports: Ports) -> Result<EngineHandle, EngineError> {
-        let _ = (config, ports);
-        todo!()
+        if config.shards != 1 {
+            return Err(EngineError::Configuration("exactly one signalling shard is built"));
+        }
+        let bind_error = |source| EngineError::Bind { address: config.sip_bind, source };
+        let socket = bind(config.sip_bind, config.limits.receive_buffer_bytes).map_err(bind_error)?;
+        let local = socket.local_addr().map_err(bind_error)?;
+        let media = MediaPlane::start(MediaPlaneConfig {
+            bind_ip: config.sip_bind.ip(),
+            advertised_ip: config.advertised_ip,
+            ports: config.rtp_ports.clone(),
+            quarantine: config.timing.port_quarantine,
+            threads: config.rtp_threads,
+            seed: entropy::number(),
+            max_legs: config.limits.sessions.saturating_mul(1 + config.limits.forks),
+        })
+        .map_err(|error| EngineError::Media(error.to_string()))?;
+        let live = Arc::new(LiveCalls::default());
+        let (commands, inbox) = mpsc::channel(COMMAND_CAPACITY);
+        let (ready, started) = oneshot::channel();
+        let limit = config.limits.sessions;
+        let start = Start {
+            config,
+            ports,
+            media: media.clone(),
+            live: Arc::clone(&live),
+            socket,
+            local,
+            commands: inbox,
+            ready,
+        };
+        let thread = thread::Builder::new()
+            .name("sip-0".to_owned())
+            .spawn(move || run(start))
+            .map_err(EngineError::Thread)?;
+        match started.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(EngineError::Thread(io::ErrorKind::UnexpectedEof.into())),
+        }
+        let inner = Inner { local, live, commands, media, limit, thread: Mutex::new(Some(thread)) };
+        Ok(EngineHandle { inner: Arc::new(inner) })
     }
 }
 
 impl EngineHandle {
     /// The SIP address actually bound.
     pub fn sip_addr(&self) -> SocketAddr {
-        todo!()
+        self.inner.local
     }
 
     /// Dials an admitted API call; its end arrives through `Admission::ended`.
     pub fn originate(&self, origination: Origination) -> Result<(), OriginateError> {
-        let _ = origination;
-        todo!()
+        let inner = &self.inner;
+        if inner.live.is_draining() {
+            return Err(OriginateError::Draining);
+        }
+        if !inner.live.enter(inner.limit) {
+            return Err(OriginateError::Overloaded);
+        }
+        inner.commands.try_send(Command::Originate(Box::new(origination))).map_err(|error| {
+            inner.live.leave();
+            match error {
+                TrySendError::Full(_) => OriginateError::Overloaded,
+                TrySendError::Closed(_) => OriginateError::Draining,
+            }
+        })
     }
 
     /// Ends a live call, whichever leg it names; `false` when it is not live here. The request is
     /// latched: it cannot be lost to a full queue.
     pub fn hangup(&self, call: CallId, source: HangupSource) -> bool {
-        let _ = (call, source);
-        todo!()
+        self.inner.live.hang_up(call, source)
     }
 
     /// Ends, at the peers, calls whose process is gone: BYE for answered ones; CANCEL towards B and
     /// 500 towards A for the others. Returns how many dialogs got a message.
     pub async fn end_orphans(&self, orphans: Vec<OrphanCall>) -> usize {
-        let _ = orphans;
-        todo!()
+        let (answer, ended) = oneshot::channel();
+        if self.inner.commands.send(Command::EndOrphans(orphans, answer)).await.is_err() {
+            return 0;
+        }
+        ended.await.unwrap_or(0)
     }
 
     /// Sessions alive, those that only wait for their end to be stored included.
     pub fn live_count(&self) -> usize {
-        todo!()
+        self.inner.live.count()
     }
 
     /// Refuses new calls (503 with Retry-After) and waits until none is left or `limit` has
-    /// passed; then ends the rest. Returns how many it had to end.
+    /// passed; then ends the rest. Returns how many calls it had to end.
     pub async fn drain(&self, limit: Duration) -> usize {
-        let _ = limit;
-        todo!()
+        let live = &self.inner.live;
+        live.start_draining();
+        if tokio::time::timeout(limit, live.emptied()).await.is_ok() {
+            return 0;
+        }
+        live.hang_up_all(HangupSource::Vobiz)
     }
 
     /// Ends every call, waits until the ends are stored (at most a few seconds) and stops the
     /// threads.
     pub async fn shutdown(&self) {
-        todo!()
+        self.drain(Duration::ZERO).await;
+        if tokio::time::timeout(SETTLE_LIMIT, self.inner.live.emptied()).await.is_err() {
+            tracing::warn!(
+                live = self.live_count(),
+                "calls are left behind at shutdown; the reaper settles them"
+            );
+        }
+        // A closed channel means the thread has ended already.
+        let _ = self.inner.commands.send(Command::Stop).await;
+        self.join().await;
+        let media = self.inner.media.clone();
+        if tokio::task::spawn_blocking(move || media.shutdown()).await.is_err() {
+            tracing::error!("the media plane did not stop cleanly");
+        }
     }
 
     /// Stops at once, saying goodbye to nobody, as a crash would: for tests of what follows one.
-    pub fn abandon(&self) {
-        todo!()
+    pub async fn abandon(&self) {
+        self.inner.live.start_draining();
+        let _ = self.inner.commands.send(Command::Stop).await;
+        self.join().await;
+    }
+
+    async fn join(&self) {
+        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && !matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(())))
+        {
+            tracing::error!("the signalling thread panicked");
+        }
     }
 }

@@ -8,7 +8,10 @@
 
 mod config;
 mod handle;
+mod live;
 pub mod rtp;
+mod session;
+mod shard;
 
 pub use config::{EngineConfig, Limits, Timing};
 pub use handle::{Engine, EngineError, EngineHandle, OriginateError, Origination};

@@ -1,0 +1,214 @@
+//! Answering A: description, media, durability, 200 — in this order.
+
+use tandem_callflow::{End, Input, Leg as Name};
+use tandem_media::Start;
+use tandem_model::ports::{Answered, TraceKind};
+use tandem_model::{DialogRecord, HangupCause, HangupSource, LegRole, clock};
+use tandem_sip::sdp::{AudioCapabilities, AudioCodec};
+use tandem_sip::{Outcome, SnapshotState};
+
+use super::leg::Stage;
+use super::negotiate::{AudioError, codecs_like, leg_media};
+use super::record::{Disposition, Moment};
+use super::{Done, Session};
+use crate::rtp::{MediaKey, OpenLeg, RecordRequest};
+
+impl Session {
+    /// `Effect::Answer`: everything but the 200, which waits for the store.
+    pub(super) fn answer_a(&mut self) {
+        let Some(a) = self.legs.first() else { return };
+        if a.stage != Stage::Waiting {
+            return;
+        }
+        if let Err(error) = self.describe_a(Start::AtAck) {
+            tracing::info!(call_id = %self.call_id(), %error, "a caller cannot be answered: no audio in common");
+            return self.refuse_a(End::new(HangupCause::Rejected, HangupSource::Vobiz), 488);
+        }
+        self.legs[0].stage = Stage::Answering;
+        self.store_answer_of_a();
+    }
+
+    /// Asks the store to make A's answer durable; `Done::AnswerStored` follows.
+    pub(super) fn store_answer_of_a(&mut self) {
+        let answered = Answered {
+            call: self.call_id(),
+            at: clock::wall(),
+            dialogs: self.dialogs_of_call(self.is_bridge),
+        };
+        let admission = self.shard.ports.admission.clone();
+        self.spawn(async move { Done::AnswerStored(admission.answered(answered).await) });
+    }
+
+    /// A's answer is durable (or cannot be).
+    pub(super) fn on_answer_stored(&mut self, stored: Result<(), tandem_model::ports::StoreUnavailable>) {
+        let Some(a) = self.legs.first() else { return };
+        match (a.stage, stored) {
+            (Stage::Answering, Ok(())) if self.unstarted.is_none() => self.send_answer(),
+            // The far side of an API call talks already; its document may begin.
+            (Stage::Talking, Ok(())) => self.start_unstarted(),
+            (Stage::Answering | Stage::Talking, Err(error)) => {
+                tracing::error!(call_id = %self.call_id(), %error, "an answer could not be stored: the call is refused");
+                let end = End::new(HangupCause::InternalError, HangupSource::Vobiz);
+                if a.stage == Stage::Answering { self.refuse_a(end, 503) } else { self.hang_up_a(end) }
+            }
+            // It ended while the store was asked.
+            _ => {}
+        }
+    }
+
+    fn send_answer(&mut self) {
+        let Some((sip, body)) = self.legs.first().and_then(|a| Some((a.sip()?, a.audio.local_body()?)))
+        else {
+            return;
+        };
+        match self.shard.command(|endpoint, now| endpoint.answer(now, sip, &body)) {
+            Outcome::Sent => {
+                self.talk(0);
+                self.tell(Input::LegAnswered { leg: Name::A });
+            }
+            // The caller was quicker: its CANCEL is on its way through the mailbox.
+            Outcome::AlreadyCancelled | Outcome::Gone => {}
+            outcome => {
+                tracing::error!(call_id = %self.call_id(), ?outcome, "an answer could not be sent");
+                self.refuse_a(End::new(HangupCause::InternalError, HangupSource::Vobiz), 500);
+            }
+        }
+    }
+
+    /// A leg talks from this moment.
+    pub(super) fn talk(&mut self, position: usize) {
+        let Some(leg) = self.legs.get_mut(position) else { return };
+        leg.stage = Stage::Talking;
+        leg.no_response_at = None;
+        let codec = leg.audio.codec().map(AudioCodec::encoding);
+        if let Some(record) = leg.record.as_deref_mut() {
+            let moment = Moment::now();
+            record.answered = Some(moment);
+            record.codec = record.codec.or(codec);
+            record.disposition = Disposition::SendBye;
+            self.shard.talks(record.facts.call, moment.instant);
+        }
+        self.start_recording(position);
+    }
+
+    /// Opens A's media and makes its description, once.
+    pub(super) fn describe_a(&mut self, start: Start) -> Result<(), AudioError> {
+        if self.legs.first().is_none_or(|a| a.audio.local_body().is_some()) {
+            return Ok(());
+        }
+        let local = self.open_media(0).ok_or(AudioError::Missing)?;
+        let codecs = self.codecs_for_a();
+        let a = &mut self.legs[0];
+        if a.audio.has_offer() {
+            a.audio.answer(local, &codecs)?;
+            self.configure(0, start);
+        } else {
+            a.audio.offer(local, &codecs);
+        }
+        Ok(())
+    }
+
+    /// B's codec first, when there is one: then nothing needs converting. Otherwise A's own order.
+    fn codecs_for_a(&self) -> AudioCapabilities {
+        if let Some(codec) =
+            self.legs.iter().skip(1).filter(|leg| leg.is_alive()).find_map(|leg| leg.audio.codec())
+        {
+            return codecs_like(codec);
+        }
+        let offered = self.legs.first().map(|a| a.audio.offered_codecs()).unwrap_or_default();
+        let mut codecs: Vec<_> = offered.into_iter().filter(|codec| codec.is_g711()).collect();
+        codecs.extend([AudioCodec::Pcmu, AudioCodec::Pcma]);
+        AudioCapabilities::new(codecs)
+    }
+
+    /// Opens a leg's place on the media plane, beside the session's other legs.
+    pub(super) fn open_media(&mut self, position: usize) -> Option<std::net::SocketAddr> {
+        if let Some(media) = self.legs.get(position)?.media.as_ref() {
+            return Some(media.local_rtp());
+        }
+        let beside = self.legs.iter().find_map(|leg| leg.media.as_ref()).map(crate::rtp::RtpLeg::key);
+        match self.shard.media.open(OpenLeg { beside, events: self.media_events.clone() }) {
+            Ok(media) => {
+                let local = media.local_rtp();
+                self.legs.get_mut(position)?.media = Some(media);
+                Some(local)
+            }
+            Err(error) => {
+                tracing::error!(call_id = %self.call_id(), %error, "a leg gets no media");
+                None
+            }
+        }
+    }
+
+    /// Tells the worker what was agreed.
+    pub(super) fn configure(&mut self, position: usize, start: Start) {
+        let Some(leg) = self.legs.get_mut(position) else { return };
+        let (Some(agreed), Some(media)) = (leg.audio.agreed(), leg.media.as_ref()) else { return };
+        let signalling_ip = leg.branches.first().map_or(agreed.remote_rtp.ip(), |branch| branch.remote.ip());
+        let allowed = self.shard.ports.directory.may_send_to(agreed.remote_rtp);
+        let timeout = self.shard.config.timing.media_timeout;
+        let told = leg_media(agreed, leg.place, allowed, signalling_ip, timeout, start);
+        if let Err(error) = media.configure(told) {
+            tracing::error!(call_id = %self.call_id(), %error, "a media worker did not take a leg's settings");
+        }
+        self.legs[position].configured = true;
+        self.trace(TraceKind::Audio, || {
+            let leg = &self.legs[position];
+            let agreed = leg.audio.agreed();
+            let codec = agreed.map_or("no codec", |agreed| agreed.codec.encoding());
+            let remote = agreed.map(|agreed| agreed.remote_rtp.to_string()).unwrap_or_default();
+            format!("{:?}: {codec} with {remote}", leg.name)
+        });
+    }
+
+    /// Starts the recording of an admitted call on the leg that hears both sides.
+    pub(super) fn start_recording(&mut self, position: usize) {
+        let Some(leg) = self.legs.get(position) else { return };
+        let Some(recording) = leg.record.as_ref().and_then(|record| record.recording.clone()) else { return };
+        let Some(media) = leg.media.as_ref() else { return };
+        let format = tandem_media::RecordFormat {
+            encoding: tandem_media::wav::Encoding::Pcm16,
+            channels: tandem_media::wav::Channels::Stereo,
+        };
+        match media.record(RecordRequest { path: recording.path, format, silence: None }) {
+            Ok(()) => {
+                if let Some(record) = self.legs[position].record.as_deref_mut() {
+                    record.recording_open = true;
+                }
+            }
+            Err(error) => tracing::error!(call_id = %self.call_id(), %error, "a recording did not start"),
+        }
+    }
+
+    /// The media key of a leg.
+    pub(super) fn media_key(&self, name: Name) -> Option<MediaKey> {
+        self.legs.get(self.position(name)?)?.media.as_ref().map(crate::rtp::RtpLeg::key)
+    }
+
+    /// Snapshots of a call's dialogs: A's, and with it those of the legs that share its record.
+    /// A's 200 leaves as soon as this is durable, so A counts as answered.
+    fn dialogs_of_call(&self, with_b: bool) -> Vec<DialogRecord> {
+        let mut dialogs: Vec<_> = self.dialog(0, SnapshotState::Answered).into_iter().collect();
+        if with_b {
+            let others = 1..self.legs.len();
+            dialogs.extend(others.filter_map(|position| {
+                let state = match self.legs[position].stage {
+                    Stage::Talking => SnapshotState::Answered,
+                    _ => SnapshotState::Pending,
+                };
+                self.dialog(position, state)
+            }));
+        }
+        dialogs
+    }
+
+    /// The snapshot of a leg's dialog.
+    pub(super) fn dialog(&self, position: usize, state: SnapshotState) -> Option<DialogRecord> {
+        let leg = self.legs.get(position)?;
+        let sip = leg.sip()?;
+        let mut snapshot = self.shard.endpoint(|endpoint| endpoint.dialog_snapshot(sip))?;
+        snapshot.state = state;
+        let role = if leg.name == Name::A { LegRole::A } else { LegRole::B };
+        Some(DialogRecord { role, snapshot: serde_json::to_string(&snapshot).ok()? })
+    }
+}

@@ -1,0 +1,404 @@
+//! Dialling a leg: routes in order, every contact of a phone at once, challenges answered, silence
+//! and congestion tried elsewhere.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use tandem_callflow::{DialOrder, DialTarget, End, Input, Leg as Name};
+use tandem_model::ports::{LegRequest, Route, RouteDestination, Transport};
+use tandem_model::{CallId, HangupCause, HangupSource, clock, entropy};
+use tandem_sip::digest::{Attempt, ChallengeKind, Credentials, authorize, parse_challenge};
+use tandem_sip::message::{Address, FieldName, HeaderField, OwnedUri};
+use tandem_sip::{LegId, NatPolicy, Outcome, OutgoingInvite, SnapshotState, Termination};
+
+use super::leg::{Branch, Leg, Stage};
+use super::negotiate::{PeerPlace, codecs_like, codecs_through};
+use super::record::{Disposition, Moment};
+use super::{Done, Session, audio_id};
+
+/// The SIP core's own ring limit lies this far beyond the call flow's, which is the one that counts.
+const RING_MARGIN: Duration = Duration::from_mins(1);
+
+/// Where one INVITE goes.
+struct Target {
+    remote: SocketAddr,
+    uri: OwnedUri,
+    path: Vec<OwnedUri>,
+}
+
+impl Session {
+    /// `Effect::Dial`.
+    pub(super) fn dial(&mut self, name: Name, order: DialOrder) {
+        let in_use = self.legs.iter().skip(1).filter(|leg| leg.is_alive()).count();
+        let mut leg = Leg::new(name, Stage::Dialling, audio_id());
+        match order.target {
+            DialTarget::AdmittedRoutes => {
+                leg.routes = std::mem::take(&mut self.admitted_routes).into();
+                self.legs.push(leg);
+                self.start_route(self.legs.len() - 1);
+            }
+            DialTarget::Leg(_) if in_use >= self.shard.config.limits.forks => {
+                let end = End::new(HangupCause::SimultaneousDialLimit, HangupSource::Vobiz);
+                self.tell(Input::LegEnded { leg: name, end, sip_status: Some(503) });
+            }
+            DialTarget::Leg(target) => {
+                let Some(parent) = self.a_facts().cloned() else { return };
+                leg.stage = Stage::Admitting;
+                self.legs.push(leg);
+                let request = LegRequest {
+                    call: CallId::random(),
+                    parent,
+                    target,
+                    caller_id: order.caller_id,
+                    caller_name: order.caller_name,
+                    custom_headers: order.custom_headers,
+                    requested_at: clock::wall(),
+                };
+                let admission = self.shard.ports.admission.clone();
+                self.spawn(async move {
+                    let decision = Box::new(admission.admit_leg(request).await);
+                    Done::LegDecided { leg: name, decision }
+                });
+            }
+        }
+    }
+
+    /// Sends the INVITEs of a leg's next usable route, or ends the leg.
+    pub(super) fn start_route(&mut self, position: usize) {
+        loop {
+            let Some(route) = self.legs.get_mut(position).and_then(|leg| leg.routes.pop_front()) else {
+                let no_route = (503, End::new(HangupCause::RoutingError, HangupSource::Vobiz));
+                let (status, end) = self.legs[position].failure.take().unwrap_or(no_route);
+                return self.leg_over(position, end, Disposition::RecvRefuse, Some(status));
+            };
+            let targets = match self.targets(&route) {
+                Ok(targets) => targets,
+                Err(failure) => {
+                    self.legs[position].failure = Some(failure);
+                    continue;
+                }
+            };
+            if self.invite(position, &route, targets) {
+                return;
+            }
+        }
+    }
+
+    fn targets(&self, route: &Route) -> Result<Vec<Target>, (u16, End)> {
+        match &route.destination {
+            RouteDestination::Endpoint(username) => {
+                let contacts =
+                    self.shard.phone_contacts(username).into_iter().take(self.shard.config.limits.forks);
+                let targets: Vec<_> = contacts
+                    .map(|contact| Target { remote: contact.remote, uri: contact.uri, path: contact.path })
+                    .collect();
+                if targets.is_empty() {
+                    return Err((480, End::new(HangupCause::EndpointNotRegistered, HangupSource::Vobiz)));
+                }
+                Ok(targets)
+            }
+            RouteDestination::Address(remote, Transport::Udp) => {
+                let failure = |cause| (502, End::new(cause, HangupSource::Vobiz));
+                let uri = OwnedUri::parse(&route.request_uri).map_err(|error| {
+                    tracing::warn!(call_id = %self.call_id(), %error, "a route has an unusable Request-URI");
+                    failure(HangupCause::InvalidDestination)
+                })?;
+                if !self.shard.ports.directory.may_send_to(*remote) {
+                    tracing::warn!(call_id = %self.call_id(), "a route leads to an address that may not be sent to");
+                    return Err(failure(HangupCause::NetworkError));
+                }
+                Ok(vec![Target { remote: *remote, uri, path: Vec::new() }])
+            }
+            RouteDestination::Address(_, transport) => {
+                tracing::warn!(call_id = %self.call_id(), ?transport, "a route needs a transport that is not built");
+                Err((502, End::new(HangupCause::NetworkError, HangupSource::Vobiz)))
+            }
+        }
+    }
+
+    /// Sends the INVITEs of one route; `false` when none left.
+    fn invite(&mut self, position: usize, route: &Route, targets: Vec<Target>) -> bool {
+        let internal = (500, End::new(HangupCause::InternalError, HangupSource::Vobiz));
+        let Some(local) = self.open_media(position) else {
+            self.legs[position].failure = Some(internal);
+            return false;
+        };
+        let to_phone = matches!(route.destination, RouteDestination::Endpoint(_));
+        let codecs = self.codecs_for_b();
+        let leg = &mut self.legs[position];
+        leg.place = match (route.nat || to_phone, route.carrier.is_some()) {
+            (true, _) => PeerPlace::Nat,
+            (false, true) => PeerPlace::Carrier,
+            (false, false) => PeerPlace::Public,
+        };
+        leg.to_carrier = route.carrier.is_some();
+        leg.credentials.clone_from(&route.credentials);
+        leg.stage = Stage::Dialling;
+        let body = leg.audio.offer(local, &codecs);
+        for target in targets {
+            let Some(invite) = self.compose(route, &target, body.clone(), to_phone) else { continue };
+            let sent = self.shard.command(|endpoint, now| endpoint.invite(now, invite));
+            match sent {
+                Ok(sip) => self.add_branch(position, sip, &target),
+                Err(error) => {
+                    tracing::error!(call_id = %self.call_id(), %error, "an INVITE could not be made")
+                }
+            }
+        }
+        let now = clock::monotonic();
+        let leg = &mut self.legs[position];
+        if leg.branches.is_empty() {
+            leg.failure = Some(internal);
+            return false;
+        }
+        leg.no_response_at = (!leg.routes.is_empty()).then(|| now + self.shard.config.timing.no_response);
+        let dialogs: Vec<_> = self.dialog(position, SnapshotState::Pending).into_iter().collect();
+        if let Some(call) = self.record_of(position).map(|record| record.facts.call)
+            && !dialogs.is_empty()
+        {
+            self.shard.ports.admission.dialling(call, dialogs);
+        }
+        true
+    }
+
+    fn add_branch(&mut self, position: usize, sip: LegId, target: &Target) {
+        self.seat.add_sip(sip, &self.mailbox);
+        let sip_call_id =
+            self.shard.endpoint(|endpoint| endpoint.dialog_snapshot(sip)).map(|dialog| dialog.call_id);
+        let remote = target.remote;
+        let to_carrier = self.legs[position].to_carrier;
+        if let Some(record) = self.record_of(position) {
+            if record.sip_call_id.is_empty() {
+                record.sip_call_id = sip_call_id.clone().unwrap_or_default();
+                record.network_addr = Some(remote);
+            }
+            if to_carrier {
+                record.carrier_addr = Some(remote);
+            }
+        }
+        if let Some(sip_call_id) = sip_call_id {
+            let call = self.call_id();
+            self.seat.add_trace(&sip_call_id, call);
+        }
+        let target = target.uri.to_string();
+        let branch = Branch { sip, target, remote, heard: false, authorized: false };
+        self.legs[position].branches.push(branch);
+    }
+
+    fn compose(
+        &self,
+        route: &Route,
+        target: &Target,
+        body: Vec<u8>,
+        to_phone: bool,
+    ) -> Option<OutgoingInvite> {
+        let from = Address::parse(&route.from_uri).ok()?.with_display_name(&route.display_name).ok()?;
+        let to = Address::parse(&route.to_uri).ok()?;
+        let mut invite = OutgoingInvite::new(self.shard.flow_to(target.remote), target.uri.clone(), from, to);
+        invite.p_asserted_identity =
+            route.asserted_identity.as_deref().and_then(|uri| Address::parse(uri).ok());
+        invite.headers =
+            route.headers.iter().filter_map(|(name, value)| allowed_header(name, value)).collect();
+        invite.route.clone_from(&target.path);
+        invite.sdp = Some(body);
+        invite.ring_timeout = self.ring_timeout.max(self.shard.config.timing.ring_timeout) + RING_MARGIN;
+        invite.max_forwards = self.max_forwards;
+        let keep_to_flow = route.nat || to_phone;
+        invite.nat_policy = if keep_to_flow { NatPolicy::ReceivedFlow } else { NatPolicy::Contact };
+        Some(invite)
+    }
+
+    fn codecs_for_b(&self) -> tandem_sip::sdp::AudioCapabilities {
+        let Some(a) = self.legs.first() else { return codecs_through(Vec::new()) };
+        match a.audio.codec() {
+            Some(codec) => codecs_like(codec),
+            None if self.is_bridge => codecs_through(a.audio.offered_codecs()),
+            None => codecs_through(Vec::new()),
+        }
+    }
+
+    /// 401 or 407: answered once per branch, unless the peer says the nonce was stale.
+    pub(super) fn on_challenge(&mut self, position: usize, sip: LegId, status: u16, challenges: &[String]) {
+        let kind = if status == 401 { ChallengeKind::Www } else { ChallengeKind::Proxy };
+        let parsed: Vec<_> =
+            challenges.iter().filter_map(|value| parse_challenge(kind, value).ok()).collect();
+        let leg = &mut self.legs[position];
+        let credentials = leg.credentials.as_ref().map(|route| Credentials {
+            username: route.username.clone(),
+            password: route.password.expose_secret().to_owned(),
+            expected_realm: route.realm.clone(),
+        });
+        let body = leg.audio.local_body().unwrap_or_default();
+        let answer = leg.branch(sip).zip(credentials).and_then(|(branch, credentials)| {
+            let attempt = if branch.authorized { Attempt::Repeated } else { Attempt::First };
+            branch.authorized = true;
+            let cnonce = format!("{:016x}", entropy::number());
+            authorize(&parsed, &credentials, attempt, "INVITE", &branch.target, &body, &cnonce, 1)
+                .inspect_err(|error| tracing::warn!(%error, "a carrier's challenge is not answered"))
+                .ok()
+        });
+        let field = answer.and_then(|answer| {
+            let name = match kind {
+                ChallengeKind::Www => FieldName::Authorization,
+                ChallengeKind::Proxy => FieldName::ProxyAuthorization,
+            };
+            HeaderField::new(name, answer.value).ok()
+        });
+        let sent =
+            field.map(|field| self.shard.command(|endpoint, now| endpoint.retry_with_auth(now, sip, field)));
+        if sent != Some(Outcome::Sent) {
+            let _ = self.shard.command(|endpoint, now| endpoint.abandon(now, sip));
+            let end = self.refusal_of(position, status);
+            self.branch_failed(position, sip, status, end);
+        }
+    }
+
+    /// One INVITE of a leg failed.
+    pub(super) fn branch_failed(&mut self, position: usize, sip: LegId, status: u16, end: End) {
+        self.seat.drop_sip(sip);
+        let leg = &mut self.legs[position];
+        leg.drop_branch(sip);
+        // A callee who said no outweighs a device that did not answer.
+        if leg.failure.is_none_or(|(earlier, _)| !is_decisive(earlier)) {
+            leg.failure = Some((status, end));
+        }
+        if !leg.branches.is_empty() {
+            return;
+        }
+        if leg.stage == Stage::Cancelling {
+            return self.leg_over(position, end, Disposition::SendCancel, Some(status));
+        }
+        let (status, end) = leg.failure.take().unwrap_or((status, end));
+        if tries_next_route(status) && !leg.routes.is_empty() {
+            tracing::info!(call_id = %self.call_id(), status, "a route failed; the next one is tried");
+            self.legs[position].failure = Some((status, end));
+            return self.start_route(position);
+        }
+        self.leg_over(position, end, Disposition::RecvRefuse, Some(status));
+    }
+
+    /// Nobody spoke on this route in time, and there is another.
+    pub(super) fn on_no_response(&mut self, position: usize) {
+        let leg = &mut self.legs[position];
+        leg.no_response_at = None;
+        if leg.branches.iter().any(|branch| branch.heard) || leg.routes.is_empty() {
+            return;
+        }
+        tracing::info!(call_id = %self.call_id(), "a route is silent; the next one is tried");
+        // The old INVITEs end by themselves: a late answer gets ACK and BYE from the SIP core.
+        let silent: Vec<_> = self.legs[position].branches.drain(..).collect();
+        for branch in silent {
+            self.seat.drop_sip(branch.sip);
+            let _ = self.shard.command(|endpoint, now| endpoint.cancel(now, branch.sip, None));
+        }
+        self.legs[position].failure = Some((408, self.refusal_of(position, 408)));
+        self.start_route(position);
+    }
+
+    /// A dialled leg answered: the others of its fork lose, its audio starts, its record counts.
+    pub(super) fn on_answered(
+        &mut self,
+        position: usize,
+        sip: LegId,
+        sdp: Option<&[u8]>,
+        needs_answer: bool,
+    ) {
+        if self.legs[position].stage != Stage::Dialling {
+            // It answered while CANCEL was on its way; the SIP core ends it.
+            if let Some(record) = self.record_of(position) {
+                record.answered_while_cancelling = true;
+            }
+            let lost = End::new(HangupCause::Canceled, HangupSource::Vobiz);
+            return self.leg_over(position, lost, Disposition::SendCancel, None);
+        }
+        let losers: Vec<_> =
+            self.legs[position].branches.iter().map(|branch| branch.sip).filter(|b| *b != sip).collect();
+        for loser in losers {
+            self.seat.drop_sip(loser);
+            self.legs[position].drop_branch(loser);
+            let reason = super::ending::elsewhere();
+            let _ = self.shard.command(|endpoint, now| endpoint.cancel(now, loser, Some(&reason)));
+        }
+        if let Err(error) = self.take_answer(position, sip, sdp, needs_answer) {
+            tracing::info!(call_id = %self.call_id(), %error, "a callee's audio does not fit");
+            return self.fail_leg(position, End::new(HangupCause::Rejected, HangupSource::Vobiz), Some(488));
+        }
+        let target = self.legs[position].branches.first().map(|branch| branch.target.clone());
+        let codec = self.legs[position].audio.codec().map(tandem_sip::sdp::AudioCodec::encoding);
+        if let Some(record) = self.record_of(position) {
+            record.terminated_to = target;
+            record.codec = codec;
+        }
+        self.talk(position);
+        if let Some(media) = &self.legs[position].media
+            && let Err(error) = media.start_playout()
+        {
+            tracing::error!(call_id = %self.call_id(), %error, "a media worker did not start");
+        }
+        if position == 0 {
+            return self.store_answer_of_a();
+        }
+        self.store_answer_of_b(position);
+        let leg = self.legs[position].name;
+        self.tell(Input::LegAnswered { leg });
+    }
+
+    /// The answer of a leg with its own record is made durable beside the call, not before it.
+    fn store_answer_of_b(&mut self, position: usize) {
+        let dialogs: Vec<_> = self.dialog(position, SnapshotState::Answered).into_iter().collect();
+        let Some(record) = self.legs[position].record.as_ref() else { return };
+        let call = record.facts.call;
+        let at = record.answered.map_or_else(|| Moment::now().wall, |answered| answered.wall);
+        let answered = tandem_model::ports::Answered { call, at, dialogs };
+        let admission = self.shard.ports.admission.clone();
+        self.spawn(async move { Done::LegAnswerStored { call, result: admission.answered(answered).await } });
+    }
+
+    fn refusal_of(&self, position: usize, status: u16) -> End {
+        let to_carrier = self.legs.get(position).is_some_and(|leg| leg.to_carrier);
+        let source = if to_carrier { HangupSource::Carrier } else { HangupSource::Callee };
+        End::new(HangupCause::from_sip_status(status), source)
+    }
+
+    /// A final failure response to one INVITE.
+    pub(super) fn on_rejected(&mut self, position: usize, sip: LegId, status: u16) {
+        let end = self.refusal_of(position, status);
+        self.branch_failed(position, sip, status, end);
+    }
+
+    /// One INVITE ended without an answer.
+    pub(super) fn on_unanswered(&mut self, position: usize, sip: LegId, why: Termination) {
+        let (status, end) = match why {
+            Termination::Timeout | Termination::Gone481 | Termination::NoPrack => {
+                (408, self.refusal_of(position, 408))
+            }
+            Termination::RingTimeout => (408, End::new(HangupCause::RingTimeout, HangupSource::Vobiz)),
+            Termination::TransportFailed | Termination::SessionExpired => {
+                (503, End::new(HangupCause::NetworkError, HangupSource::Carrier))
+            }
+            Termination::ProtocolError => (500, super::ending::protocol_error()),
+        };
+        self.branch_failed(position, sip, status, end);
+    }
+}
+
+/// Statuses after which the next route may do better.
+fn tries_next_route(status: u16) -> bool {
+    matches!(status, 408 | 480 | 500 | 502 | 503 | 504)
+}
+
+/// A person said no, or there is no such person.
+fn is_decisive(status: u16) -> bool {
+    matches!(status, 486 | 600..=699 | 404 | 484)
+}
+
+/// The headers a route may add; anything else is left out.
+fn allowed_header(name: &str, value: &str) -> Option<HeaderField> {
+    let field = match name.to_ascii_lowercase().as_str() {
+        "diversion" => HeaderField::new(FieldName::Diversion, value),
+        "privacy" => HeaderField::new(FieldName::Privacy, value),
+        _ => HeaderField::custom(name, value),
+    };
+    field.ok()
+}

@@ -1,0 +1,117 @@
+//! What waits for a session: SIP events of its legs, in order. (Media events have a channel of their
+//! own with the same rules, `rtp::event_channel`.)
+//!
+//! A full mailbox never loses an ending. Endings and answers are latched: there is at most one of
+//! each kind per leg, so they need no bound of their own. Digits have a reserved number of places;
+//! the rest drops and is counted.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::mem::{Discriminant, discriminant};
+use std::sync::Arc;
+
+use tandem_sip::{Event, LegId};
+
+use crate::live::Doorbell;
+
+/// Digits (INFO) that may wait.
+pub(crate) const MAX_WAITING_DIGITS: usize = 64;
+/// Events that may be dropped, waiting.
+pub(crate) const MAX_WAITING_REST: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// One per leg and kind; a newer one takes the older one's place.
+    Latched(LegId, Discriminant<Event>),
+    Digit,
+    Rest,
+}
+
+/// The mailbox of one session; used on the shard's thread only.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    events: RefCell<VecDeque<Event>>,
+    digits: Cell<usize>,
+    rest: Cell<usize>,
+    dropped: Cell<u64>,
+    door: Arc<Doorbell>,
+}
+
+impl Mailbox {
+    /// An empty mailbox behind `door`.
+    pub(crate) fn new(door: Arc<Doorbell>) -> Self {
+        Self {
+            events: RefCell::default(),
+            digits: Cell::new(0),
+            rest: Cell::new(0),
+            dropped: Cell::new(0),
+            door,
+        }
+    }
+
+    /// Puts an event in and wakes the session. One there is no place for comes back.
+    pub(crate) fn post(&self, event: Event) -> Result<(), Box<Event>> {
+        let mut events = self.events.borrow_mut();
+        match class(&event) {
+            Class::Latched(leg, kind) => {
+                match events.iter_mut().find(|waiting| class(waiting) == Class::Latched(leg, kind)) {
+                    Some(place) => *place = event,
+                    None => events.push_back(event),
+                }
+            }
+            Class::Digit if self.digits.get() < MAX_WAITING_DIGITS => {
+                self.digits.set(self.digits.get() + 1);
+                events.push_back(event);
+            }
+            Class::Rest if self.rest.get() < MAX_WAITING_REST => {
+                self.rest.set(self.rest.get() + 1);
+                events.push_back(event);
+            }
+            Class::Digit | Class::Rest => {
+                self.dropped.set(self.dropped.get() + 1);
+                return Err(Box::new(event));
+            }
+        }
+        drop(events);
+        self.door.ring();
+        Ok(())
+    }
+
+    /// Takes the oldest event.
+    pub(crate) fn take(&self) -> Option<Event> {
+        let event = self.events.borrow_mut().pop_front()?;
+        match class(&event) {
+            Class::Digit => self.digits.set(self.digits.get().saturating_sub(1)),
+            Class::Rest => self.rest.set(self.rest.get().saturating_sub(1)),
+            Class::Latched(..) => {}
+        }
+        Some(event)
+    }
+
+    /// Events turned away so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.get()
+    }
+
+    /// The door that wakes the session.
+    pub(crate) fn door(&self) -> &Arc<Doorbell> {
+        &self.door
+    }
+}
+
+fn class(event: &Event) -> Class {
+    match event {
+        Event::Answered { leg, .. }
+        | Event::Challenged { leg, .. }
+        | Event::Rejected { leg, .. }
+        | Event::Redirected { leg, .. }
+        | Event::Cancelled { leg, .. }
+        | Event::Acked { leg, .. }
+        | Event::AckTimeout { leg }
+        | Event::Bye { leg, .. }
+        | Event::Terminated { leg, .. }
+        | Event::LateAnswerAfterCancel { leg } => Class::Latched(*leg, discriminant(event)),
+        Event::Info { .. } => Class::Digit,
+        _ => Class::Rest,
+    }
+}

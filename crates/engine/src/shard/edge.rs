@@ -1,0 +1,161 @@
+//! Answering strangers: every INVITE outside a call passes here, in memory, before anything is
+//! answered. Who is not known hears nothing; who must prove himself is challenged without state;
+//! only a proven caller gets 100, a call id and a session.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tandem_model::ports::{CallerIdentity, DigestScope, Located};
+use tandem_model::{CallId, DialogRecord, ErrorCode, LegRole, Refusal, clock};
+use tandem_sip::message::{FieldName, HeaderField};
+use tandem_sip::{ChallengeKind, LegId, NatPolicy, RequestFacts};
+
+use super::digest::{Demand, Proof};
+use super::facts::{Hosts, invite_facts};
+use super::{Shard, reason_field};
+use crate::live::Doorbell;
+use crate::session::{Incoming, Mailbox, run_inbound};
+
+/// What the edge does with an INVITE.
+enum Verdict {
+    Silence,
+    Status(u16),
+    Refuse(Refusal),
+    Challenge(Vec<String>),
+    Admit { identity: CallerIdentity, nat: NatPolicy },
+}
+
+impl Shard {
+    /// Decides about a new INVITE.
+    pub(super) fn on_invite(self: &Rc<Self>, leg: LegId, request: Box<RequestFacts>) {
+        let now = clock::monotonic();
+        let verdict = match self.judge(&request) {
+            Verdict::Silence => Verdict::Silence,
+            other if self.limiter.borrow_mut().allow(now) => other,
+            admitted @ Verdict::Admit { .. } => admitted,
+            _ => Verdict::Silence,
+        };
+        // A command that finds the leg gone (cancelled meanwhile) has nothing left to do.
+        match verdict {
+            Verdict::Silence => {
+                let _ = self.endpoint.borrow_mut().ignore(now, leg);
+            }
+            Verdict::Status(status) => {
+                let _ = self.endpoint.borrow_mut().reject(now, leg, status, None, &[]);
+            }
+            Verdict::Refuse(refusal) => self.refuse(leg, &refusal),
+            Verdict::Challenge(challenges) => {
+                let kind = ChallengeKind::Unauthorized;
+                let _ = self.endpoint.borrow_mut().challenge(now, leg, kind, &challenges);
+            }
+            Verdict::Admit { identity, nat } => self.admit(leg, request, identity, nat),
+        }
+    }
+
+    /// Refuses an INVITE in the catalogue's words and sends it at once.
+    pub(crate) fn refuse_now(self: &Rc<Self>, leg: LegId, refusal: &Refusal) {
+        self.refuse(leg, refusal);
+        self.flush();
+    }
+
+    /// Refuses an INVITE in the catalogue's words; the caller flushes.
+    fn refuse(&self, leg: LegId, refusal: &Refusal) {
+        let text = format!("{}: {}", refusal.code.slug(), refusal.reason);
+        let mut headers: Vec<_> =
+            reason_field(refusal.code.hangup_cause().q850(), &text).into_iter().collect();
+        if let Some(seconds) = refusal.retry_after_s {
+            headers.extend(HeaderField::new(FieldName::RetryAfter, seconds.to_string()));
+        }
+        let status = refusal.code.sip_status();
+        let _ = self.endpoint.borrow_mut().reject(clock::monotonic(), leg, status, None, &headers);
+    }
+
+    fn judge(&self, request: &RequestFacts) -> Verdict {
+        let hosts = Hosts::of(request);
+        match self.ports.directory.locate(&hosts.edge(request)) {
+            Located::Stranger => Verdict::Silence,
+            Located::UnknownDomain => Verdict::Status(404),
+            Located::Refused(refusal) => Verdict::Refuse(refusal),
+            Located::Carrier(carrier) => {
+                Verdict::Admit { identity: CallerIdentity::Carrier(carrier), nat: NatPolicy::Contact }
+            }
+            Located::Trunk(access) if access.acl_match => {
+                Verdict::Admit { identity: CallerIdentity::Trunk(access.trunk), nat: NatPolicy::Contact }
+            }
+            Located::Trunk(access) => match access.digest {
+                None => Verdict::Status(403),
+                Some((realm, policy)) => {
+                    let scope = DigestScope::Trunk(access.trunk);
+                    self.prove(request, &Demand { scope, realm: &realm, policy }, |_| {
+                        CallerIdentity::Trunk(access.trunk)
+                    })
+                }
+            },
+            Located::Endpoint { realm, policy } => {
+                let scope = DigestScope::Endpoints;
+                self.prove(request, &Demand { scope, realm: &realm, policy }, CallerIdentity::Endpoint)
+            }
+        }
+    }
+
+    fn prove(
+        &self,
+        request: &RequestFacts,
+        demand: &Demand<'_>,
+        identity: impl FnOnce(String) -> CallerIdentity,
+    ) -> Verdict {
+        let now = clock::wall().as_second().unsigned_abs();
+        match self.guard.borrow_mut().judge(now, self.ports.directory.as_ref(), request, demand) {
+            Proof::Is(username) => {
+                let behind_nat =
+                    request.via_host.trim_matches(['[', ']']).parse() != Ok(request.flow.remote.ip());
+                let nat = match &demand.scope {
+                    DigestScope::Trunk(_) if !behind_nat => NatPolicy::Contact,
+                    _ => NatPolicy::ReceivedFlow,
+                };
+                Verdict::Admit { identity: identity(username), nat }
+            }
+            Proof::Ask(challenges) => Verdict::Challenge(challenges),
+            Proof::Banned => Verdict::Status(403),
+            Proof::Malformed => Verdict::Status(400),
+        }
+    }
+
+    fn admit(
+        self: &Rc<Self>,
+        leg: LegId,
+        request: Box<RequestFacts>,
+        identity: CallerIdentity,
+        nat: NatPolicy,
+    ) {
+        if request.max_forwards == 0 {
+            let _ = self.endpoint.borrow_mut().reject(clock::monotonic(), leg, 483, None, &[]);
+            return;
+        }
+        if !self.live.enter(self.config.limits.sessions) {
+            let retry_after_s = Some(self.config.limits.retry_after_s);
+            return self.refuse(leg, &Refusal { retry_after_s, ..Refusal::new(ErrorCode::Overloaded) });
+        }
+        let now = clock::monotonic();
+        let received_at = clock::wall();
+        let call = CallId::random();
+        let snapshot = {
+            let mut endpoint = self.endpoint.borrow_mut();
+            let _ = endpoint.set_nat_policy(leg, nat);
+            let _ = endpoint.trying(now, leg);
+            endpoint.dialog_snapshot(leg).and_then(|snapshot| serde_json::to_string(&snapshot).ok())
+        };
+        let dialog = DialogRecord { role: LegRole::A, snapshot: snapshot.unwrap_or_default() };
+        let facts = invite_facts(call, identity, &request, dialog, received_at);
+        let door = Arc::new(Doorbell::default());
+        self.live.insert(call, Arc::clone(&door));
+        let mailbox = Rc::new(Mailbox::new(door));
+        self.own(leg, &mailbox);
+        self.trace_call_id(&request.call_id, call);
+        self.trace(call, tandem_model::ports::TraceKind::Sip, || {
+            format!("<- INVITE {} from {}", request.request_uri, request.flow.remote)
+        });
+        let incoming = Incoming { leg, request, facts, received: now };
+        self.tasks.spawn_local(run_inbound(Rc::clone(self), mailbox, incoming));
+    }
+}

@@ -1,0 +1,210 @@
+//! One signalling shard: a thread with a current-thread runtime that owns one SIP endpoint, its UDP
+//! socket, the registrar and the sessions.
+//!
+//! The cast: [`Shard`] is what sessions hold: commands go straight to the endpoint and return its
+//! outcome, because everything here runs on one thread and no borrow outlives a call. [`run`] is
+//! the thread: receive, handle, drain, arm the timer. [`edge`] decides about strangers,
+//! [`register`] about phones, [`options`] about everything else; [`digest`] proves who is who.
+
+mod digest;
+mod edge;
+mod facts;
+mod limiter;
+mod options;
+mod orphans;
+mod register;
+mod run;
+mod socket;
+mod trace;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tandem_model::ports::Ports;
+use tandem_model::{CallId, clock};
+use tandem_sip::message::{FieldName, HeaderField};
+use tandem_sip::registrar::Registrar;
+use tandem_sip::{Endpoint, Event, Flow, Input, LegId, Output, Transport};
+use tokio::net::UdpSocket;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+use crate::config::EngineConfig;
+use crate::live::LiveCalls;
+use crate::rtp::MediaPlane;
+use crate::session::{Mailbox, Prompts};
+
+pub(crate) use facts::sip_uri_within;
+pub(crate) use run::{Command, Start, run};
+pub(crate) use socket::bind;
+
+/// What the sessions of one shard share. Used on the shard's thread only.
+pub(crate) struct Shard {
+    pub(crate) config: EngineConfig,
+    pub(crate) ports: Ports,
+    pub(crate) media: MediaPlane,
+    pub(crate) live: Arc<LiveCalls>,
+    /// Session tasks, and the small tasks of registrations.
+    pub(crate) tasks: TaskTracker,
+    /// Encoded prompts, shared by calls that play the same one.
+    pub(crate) prompts: Prompts,
+    socket: UdpSocket,
+    local: SocketAddr,
+    endpoint: RefCell<Endpoint>,
+    /// Sessions by the SIP leg whose events they get.
+    owners: RefCell<HashMap<LegId, Rc<Mailbox>>>,
+    /// Talking calls and since when, for the reaper's ticks.
+    talking: RefCell<HashMap<CallId, Instant>>,
+    /// Calls by SIP Call-ID, filled while somebody watches.
+    traced: RefCell<HashMap<String, CallId>>,
+    guard: RefCell<digest::Guard>,
+    registrar: RefCell<Registrar>,
+    limiter: RefCell<limiter::Limiter>,
+    /// The endpoint's deadline moved.
+    rearm: Notify,
+    unsent: Cell<u64>,
+}
+
+impl Shard {
+    /// Runs a command on the endpoint and sends what it wants sent.
+    pub(crate) fn command<T>(self: &Rc<Self>, command: impl FnOnce(&mut Endpoint, Instant) -> T) -> T {
+        let outcome = command(&mut self.endpoint.borrow_mut(), clock::monotonic());
+        self.flush();
+        outcome
+    }
+
+    /// Looks at the endpoint.
+    pub(crate) fn endpoint<T>(&self, look: impl FnOnce(&Endpoint) -> T) -> T {
+        look(&self.endpoint.borrow())
+    }
+
+    /// A UDP flow from our socket.
+    pub(crate) fn flow_to(&self, remote: SocketAddr) -> Flow {
+        Flow { transport: Transport::Udp, local: self.local, remote }
+    }
+
+    /// Events of `leg` go to `mailbox` from now on.
+    pub(crate) fn own(&self, leg: LegId, mailbox: &Rc<Mailbox>) {
+        self.owners.borrow_mut().insert(leg, Rc::clone(mailbox));
+    }
+
+    /// Nobody cares about `leg` any more.
+    pub(crate) fn disown(&self, leg: LegId) {
+        self.owners.borrow_mut().remove(&leg);
+    }
+
+    /// `call` talks since `since`.
+    pub(crate) fn talks(&self, call: CallId, since: Instant) {
+        self.talking.borrow_mut().insert(call, since);
+    }
+
+    /// `call` talks no more.
+    pub(crate) fn falls_silent(&self, call: CallId) {
+        self.talking.borrow_mut().remove(&call);
+    }
+
+    /// Tells the reaper's record how long calls have talked.
+    fn tick(&self) {
+        let now = clock::monotonic();
+        let elapsed: Vec<_> = self
+            .talking
+            .borrow()
+            .iter()
+            .map(|(call, since)| (*call, now.saturating_duration_since(*since).as_secs()))
+            .collect();
+        if !elapsed.is_empty() {
+            self.ports.admission.ticked(elapsed);
+        }
+    }
+
+    /// Takes in one datagram.
+    fn receive(self: &Rc<Self>, source: SocketAddr, bytes: &[u8]) {
+        // RFC 5626 keep-alives and the zero-length datagrams of NAT pingers are no messages.
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return;
+        }
+        let flow = self.flow_to(source);
+        self.trace_message(trace::Way::In, source, bytes);
+        self.endpoint.borrow_mut().handle(clock::monotonic(), Input::Datagram { flow, bytes });
+        self.flush();
+    }
+
+    /// The endpoint's deadline has come.
+    fn on_deadline(self: &Rc<Self>) {
+        self.endpoint.borrow_mut().handle(clock::monotonic(), Input::Timeout);
+        self.flush();
+    }
+
+    /// Performs everything the endpoint wants done.
+    pub(crate) fn flush(self: &Rc<Self>) {
+        loop {
+            let output = self.endpoint.borrow_mut().poll();
+            match output {
+                Some(Output::Transmit { flow, bytes }) => self.transmit(flow, &bytes),
+                Some(Output::Event(event)) => self.route(event),
+                None => break,
+            }
+        }
+        self.rearm.notify_one();
+    }
+
+    fn transmit(&self, flow: Flow, bytes: &[u8]) {
+        self.trace_message(trace::Way::Out, flow.remote, bytes);
+        if flow.transport != Transport::Udp {
+            tracing::warn!(transport = ?flow.transport, "SIP over this transport is not built; a message was dropped");
+            return;
+        }
+        // A full socket buffer drops: SIP over UDP retransmits by itself.
+        if let Err(error) = self.socket.try_send_to(bytes, flow.remote) {
+            let unsent = self.unsent.get() + 1;
+            self.unsent.set(unsent);
+            if unsent.is_power_of_two() {
+                tracing::warn!(%error, unsent, "SIP datagrams could not be sent");
+            }
+        }
+    }
+
+    fn route(self: &Rc<Self>, event: Event) {
+        let leg = match event {
+            Event::Invite { leg, facts } => return self.on_invite(leg, facts),
+            Event::Request { transaction, facts } => return self.on_request(transaction, facts),
+            // Keep-alives of registered phones: only their going out matters.
+            Event::Response { .. } | Event::RequestFailed { .. } => return,
+            Event::Ringing { leg, .. }
+            | Event::Progress { leg, .. }
+            | Event::Answered { leg, .. }
+            | Event::Challenged { leg, .. }
+            | Event::Rejected { leg, .. }
+            | Event::Redirected { leg, .. }
+            | Event::Cancelled { leg, .. }
+            | Event::Acked { leg, .. }
+            | Event::AckTimeout { leg }
+            | Event::Reinvited { leg, .. }
+            | Event::ReinviteAnswered { leg, .. }
+            | Event::ReinviteFailed { leg, .. }
+            | Event::Info { leg, .. }
+            | Event::InfoAnswered { leg, .. }
+            | Event::Bye { leg, .. }
+            | Event::Terminated { leg, .. }
+            | Event::LateAnswerAfterCancel { leg } => leg,
+        };
+        let owner = self.owners.borrow().get(&leg).cloned();
+        let Some(owner) = owner else { return };
+        if let Err(turned_away) = owner.post(event)
+            && let Event::Reinvited { leg, .. } = *turned_away
+        {
+            // The session is behind; the peer may offer again.
+            let _ = self.endpoint.borrow_mut().reject_reinvite(clock::monotonic(), leg, 500);
+        }
+    }
+}
+
+/// The Reason field of a failure response (RFC 6432); `None` if the words cannot be printed.
+pub(crate) fn reason_field(q850: u8, text: &str) -> Option<HeaderField> {
+    let quoted: String = text.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).collect();
+    HeaderField::new(FieldName::Reason, format!("Q.850;cause={q850};text=\"{quoted}\"")).ok()
+}

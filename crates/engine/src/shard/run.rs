@@ -1,0 +1,184 @@
+//! The thread of a shard: receive, hand in, drain, send, wait for the earlier of a datagram, the
+//! endpoint's deadline, a command and a tick.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_model::ports::Ports;
+use tandem_model::{OrphanCall, clock, entropy};
+use tandem_sip::{AddressGuard, Endpoint, EndpointConfig};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::LocalSet;
+use tokio::time::{Instant as TokioInstant, MissedTickBehavior};
+use tokio_util::task::TaskTracker;
+
+use super::limiter::Limiter;
+use super::socket::{MAX_DATAGRAM_BYTES, adopt};
+use super::{Shard, digest, register};
+use crate::config::EngineConfig;
+use crate::handle::{EngineError, Origination};
+use crate::live::LiveCalls;
+use crate::rtp::MediaPlane;
+use crate::session::{Prompts, run_originated};
+
+/// Datagrams taken from the socket before the sessions get their turn.
+const RECEIVE_BATCH: usize = 64;
+/// Between two looks at expiring registrations and keep-alives.
+const TEND_INTERVAL: Duration = Duration::from_secs(1);
+/// How long to sleep when the endpoint waits for nothing.
+const IDLE: Duration = Duration::from_hours(1);
+
+/// What a shard begins with.
+pub(crate) struct Start {
+    pub(crate) config: EngineConfig,
+    pub(crate) ports: Ports,
+    pub(crate) media: MediaPlane,
+    pub(crate) live: Arc<LiveCalls>,
+    pub(crate) socket: std::net::UdpSocket,
+    pub(crate) local: SocketAddr,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) ready: oneshot::Sender<Result<(), EngineError>>,
+}
+
+/// What the handle asks of a shard.
+pub(crate) enum Command {
+    /// Dial an admitted API call; the session is counted in already.
+    Originate(Box<Origination>),
+    /// End the dialogs of a process that is gone.
+    EndOrphans(Vec<OrphanCall>, oneshot::Sender<usize>),
+    /// Leave, whatever still lives.
+    Stop,
+}
+
+/// Runs a shard until it is stopped.
+pub(crate) fn run(start: Start) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = start.ready.send(Err(EngineError::Thread(error)));
+            return;
+        }
+    };
+    let sessions = LocalSet::new();
+    sessions.block_on(&runtime, serve(start));
+    // Dropping the set drops what still lives, without a word to anybody.
+    drop(sessions);
+}
+
+async fn serve(start: Start) {
+    let Start { config, ports, media, live, socket, local, mut commands, ready } = start;
+    let shard = match build(config, ports, media, live, socket, local).await {
+        Ok(shard) => shard,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    if ready.send(Ok(())).is_err() {
+        return;
+    }
+    let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
+    let mut tick = tokio::time::interval(shard.config.timing.tick);
+    let mut tend = tokio::time::interval(TEND_INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tend.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let wake = shard
+            .endpoint(Endpoint::deadline)
+            .map_or_else(|| TokioInstant::now() + IDLE, TokioInstant::from_std);
+        tokio::select! {
+            readable = shard.socket.readable() => {
+                if let Err(error) = readable {
+                    tracing::error!(%error, "the SIP socket failed");
+                    return;
+                }
+                shard.drain_socket(&mut buffer);
+                // Sessions run between batches, or a flood would starve them.
+                tokio::task::yield_now().await;
+            }
+            () = tokio::time::sleep_until(wake) => shard.on_deadline(),
+            () = shard.rearm.notified() => {}
+            _ = tick.tick() => shard.tick(),
+            _ = tend.tick() => shard.tend_phones(),
+            command = commands.recv() => match command {
+                Some(Command::Originate(origination)) => {
+                    shard.tasks.spawn_local(run_originated(Rc::clone(&shard), *origination));
+                }
+                Some(Command::EndOrphans(orphans, answer)) => {
+                    let _ = answer.send(shard.end_orphans(&orphans));
+                }
+                Some(Command::Stop) | None => return,
+            },
+        }
+    }
+}
+
+async fn build(
+    config: EngineConfig,
+    ports: Ports,
+    media: MediaPlane,
+    live: Arc<LiveCalls>,
+    socket: std::net::UdpSocket,
+    local: SocketAddr,
+) -> Result<Rc<Shard>, EngineError> {
+    let socket = adopt(socket).map_err(|source| EngineError::Bind { address: local, source })?;
+    let stored = ports.registrations.load().await.map_err(EngineError::Registrations)?;
+    let (registrar, expired) = register::registrar_of(stored, local);
+    if !expired.is_empty()
+        && let Err(error) = ports.registrations.save(expired).await
+    {
+        tracing::warn!(%error, "expired registrations stay in the store until the next start");
+    }
+    let directory = Arc::clone(&ports.directory);
+    let host = match config.advertised_ip {
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    let endpoint = EndpointConfig {
+        generation: config.generation as u16,
+        product: config.user_agent.clone(),
+        guard: AddressGuard::new(move |address| directory.may_send_to(address)),
+        ..EndpointConfig::new(host, local.port())
+    };
+    let limiter = Limiter::new(clock::monotonic(), config.limits.stateless_answers_per_s);
+    Ok(Rc::new(Shard {
+        guard: RefCell::new(digest::Guard::new(config.nonce_key)),
+        limiter: RefCell::new(limiter),
+        endpoint: RefCell::new(Endpoint::new(endpoint, entropy::bytes())),
+        registrar: RefCell::new(registrar),
+        config,
+        ports,
+        media,
+        live,
+        tasks: TaskTracker::new(),
+        prompts: Prompts::default(),
+        socket,
+        local,
+        owners: RefCell::new(HashMap::new()),
+        talking: RefCell::new(HashMap::new()),
+        traced: RefCell::new(HashMap::new()),
+        rearm: Notify::new(),
+        unsent: Cell::new(0),
+    }))
+}
+
+impl Shard {
+    fn drain_socket(self: &Rc<Self>, buffer: &mut [u8]) {
+        for _ in 0..RECEIVE_BATCH {
+            match self.socket.try_recv_from(buffer) {
+                Ok((length, source)) => {
+                    let Some(datagram) = buffer.get(..length) else { return };
+                    self.receive(source, datagram);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An ICMP error of an earlier datagram: nothing to read, nothing lost.
+                Err(error) => tracing::debug!(%error, "the SIP socket reports an error"),
+            }
+        }
+    }
+}
