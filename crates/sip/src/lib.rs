@@ -1,17 +1,23 @@
 //! Sans-IO SIP: messages, transactions, dialogs, digest, registration, SDP.
 
+mod arena;
+mod dialog;
+pub mod digest;
 mod endpoint;
 mod flow;
+mod identity;
+mod leg;
 pub mod message;
-
-pub mod digest;
 pub mod registrar;
 pub mod sdp;
+mod timer_queue;
+mod transaction;
 
 pub use endpoint::{
-    AddressGuard, Advertised, Body, ChallengeKind, CommandError, DialogSnapshot, Endpoint, EndpointConfig,
-    EndpointStats, Event, Input, LegId, Limits, NatPolicy, Outcome, OutgoingInvite, OutgoingRequest, Output,
-    Packet, Party, PendingInvite, Reason, ReasonProtocol, RequestFacts, RequestId, ResponseFacts,
-    SnapshotRole, SnapshotState, Termination, Timers, TransactionId, call_id_of, shard_of,
+    AddressGuard, Advertised, Body, ChallengeKind, CommandError, CourtesyGuard, DialogSnapshot, Endpoint,
+    EndpointConfig, EndpointStats, Event, Input, LegId, Limits, NatPolicy, Outcome, OutgoingInvite,
+    OutgoingRequest, Output, Packet, Party, PendingInvite, Reason, ReasonProtocol, RequestFacts, RequestId,
+    ResponseFacts, SnapshotRole, SnapshotState, Termination, Timers, TransactionId,
 };
 pub use flow::{Flow, Transport};
+pub use identity::{call_id_of, shard_of};

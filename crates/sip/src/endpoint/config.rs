@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::Transport;
+use crate::flow::{Flow, Transport};
 
 /// RFC 3261 §17 timer bases and the time limits built on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +117,37 @@ impl fmt::Debug for AddressGuard {
     }
 }
 
+/// Whether a request that the endpoint refuses by itself (malformed, unknown dialog, unsupported
+/// extension, merged, tables full) is answered or met with silence.
+///
+/// A server on the open internet answers only for its own hosts: a flood of foreign requests then
+/// draws no byte. Requests inside known dialogs are always answered.
+#[derive(Clone)]
+pub struct CourtesyGuard(Arc<dyn Fn(Flow, &str) -> bool + Send + Sync>);
+
+impl CourtesyGuard {
+    /// Guard by a predicate over the path and the Request-URI's host (empty if unreadable).
+    pub fn new(answers: impl Fn(Flow, &str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(answers))
+    }
+
+    /// Answer everybody: for tests and closed networks.
+    pub fn answer_all() -> Self {
+        Self::new(|_, _| true)
+    }
+
+    /// Ask.
+    pub fn answers(&self, flow: Flow, host: &str) -> bool {
+        (self.0)(flow, host)
+    }
+}
+
+impl fmt::Debug for CourtesyGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CourtesyGuard")
+    }
+}
+
 /// Where in-dialog requests of a leg go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum NatPolicy {
@@ -144,6 +175,8 @@ pub struct EndpointConfig {
     pub limits: Limits,
     /// SSRF guard for peers' Contact and Route addresses.
     pub guard: AddressGuard,
+    /// Whom the endpoint's own refusals are sent to.
+    pub courtesy: CourtesyGuard,
     /// Policy of legs that come in; [`Endpoint::set_nat_policy`](crate::Endpoint::set_nat_policy)
     /// changes one.
     pub nat_policy: NatPolicy,
@@ -162,6 +195,7 @@ impl EndpointConfig {
             timers: Timers::default(),
             limits: Limits::default(),
             guard: AddressGuard::allow_all(),
+            courtesy: CourtesyGuard::answer_all(),
             nat_policy: NatPolicy::default(),
             min_session_expires: Duration::from_secs(90),
         }

@@ -90,7 +90,9 @@ pub enum Event {
         /// Contact URIs that we can read, in order.
         contacts: Vec<OwnedUri>,
     },
-    /// The caller gave up: 200 to CANCEL and 487 to INVITE have been sent. Final.
+    /// The caller gave up: 200 to CANCEL and 487 to INVITE have been sent. Final; commands answer
+    /// `AlreadyCancelled` for a while before they answer `Gone`. (A cancelled re-INVITE is not
+    /// reported: answering it comes to `WrongState` and the call goes on.)
     Cancelled {
         /// The incoming leg.
         leg: LegId,
@@ -197,7 +199,8 @@ pub enum Termination {
     TransportFailed,
     /// The peer did not refresh the session in time (RFC 4028); BYE has been sent.
     SessionExpired,
-    /// The peer broke the protocol in a way that ends the call (a 2xx without To-tag or Contact).
+    /// The peer broke the protocol in a way that ends the call (a 2xx without the offer that the
+    /// INVITE left to it); ACK and BYE have been sent.
     ProtocolError,
     /// A PRACK never came for a reliable provisional response (RFC 3262); 504 has been sent.
     NoPrack,

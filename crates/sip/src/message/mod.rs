@@ -42,7 +42,7 @@ pub use parse::{
 };
 pub use print::MessageWriter;
 pub use scan::{ListElements, Parameters};
-pub(crate) use scan::{is_token, leading_decimal, unquote};
+pub(crate) use scan::{decimal, is_token, leading_decimal, unquote};
 pub use status::reason_phrase;
 pub use uri::{MAX_URI_BYTES, OwnedUri, Scheme, Uri, UriError};
 pub use value::{BRANCH_COOKIE, CSeq, NameAddr, Via};
