@@ -1,5 +1,5 @@
-//! Typed ids. Public ids are random (v4): the leading digits of v7 are the clock, and trunk domains
-//! made of the first eight hex digits would collide. v7 is for internal ordering keys only.
+//! Typed ids. Public ids are of v4's form. Trunk ids are random throughout: trunk domains are made of
+//! their first eight hex digits. Call and event ids lead with the clock ([`Ids::ordered`]).
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::entropy;
+use crate::{clock, entropy};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -122,6 +122,18 @@ impl Ids {
         uuid::Builder::from_random_bytes(entropy::bytes()).into_uuid()
     }
 
+    /// A UUID of v4's form whose first 48 bits are the wall clock in milliseconds, the other 74 free bits
+    /// random: not to be guessed, yet new rows land at the end of every index keyed by it. Call and event
+    /// ids are in seven indexes of one call; scattered, they cost more than twice the CPU (docs/decisions/0002).
+    pub fn ordered() -> Uuid {
+        let mut bytes: [u8; 16] = entropy::bytes();
+        let millis = u64::try_from(clock::wall().as_millisecond()).unwrap_or_default().to_be_bytes();
+        if let (Some(lead), Some(low)) = (bytes.get_mut(..6), millis.get(2..)) {
+            lead.copy_from_slice(low);
+        }
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+
     /// `PREFIX_` followed by eight of `0-9A-Z`; about 41 bits, so inserts must redraw on conflict.
     pub fn account(prefix: &str) -> AccountId {
         const ALPHABET: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -147,9 +159,9 @@ impl Ids {
 }
 
 impl CallId {
-    /// A new random call id.
+    /// A new call id, random behind its leading clock.
     pub fn random() -> Self {
-        Self(Ids::random())
+        Self(Ids::ordered())
     }
 }
 
@@ -166,8 +178,24 @@ impl TrunkId {
 }
 
 impl EventId {
-    /// A new random event id.
+    /// A new event id, random behind its leading clock.
     pub fn random() -> Self {
-        Self(Ids::random())
+        Self(Ids::ordered())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn call_ids_look_like_v4_and_sort_by_time() {
+        let first = CallId::random();
+        let began = clock::wall().as_millisecond();
+        while clock::wall().as_millisecond() == began {}
+        let second = CallId::random();
+        assert_eq!(first.0.get_version_num(), 4);
+        assert!(first.to_string() < second.to_string());
+        assert_ne!(first.to_string()[20..], second.to_string()[20..]);
     }
 }
