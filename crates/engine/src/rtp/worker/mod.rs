@@ -8,6 +8,7 @@
 mod commands;
 mod datagrams;
 mod leg;
+mod rhythm;
 
 use std::collections::HashMap;
 use std::io;
@@ -24,6 +25,7 @@ use slab::Slab;
 use tandem_model::clock;
 
 use self::leg::Leg;
+use self::rhythm::Rhythm;
 use super::command::{CommandReceiver, CommandSender, command_queue};
 use super::event::Outbox;
 use super::plane::MediaKey;
@@ -116,7 +118,12 @@ impl Worker {
         // Without the privilege the worker runs like any other thread.
         let _ = rustix::process::setpriority_process(None, PRIORITY);
         let mut events = Events::with_capacity(EVENTS_PER_ROUND);
+        let mut now = clock::monotonic();
+        let mut rhythm = Rhythm::new(now);
         loop {
+            if let Some(pause) = rhythm.pause(now, clock::monotonic()) {
+                std::thread::park_timeout(pause);
+            }
             match self.poll.poll(&mut events, self.patience(clock::monotonic())) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -125,13 +132,16 @@ impl Worker {
                     break;
                 }
             }
-            let now = clock::monotonic();
+            now = clock::monotonic();
+            let mut served = 0;
             let unfinished = std::mem::take(&mut self.unfinished);
             let ready = unfinished.into_iter().chain(events.iter().map(Event::token));
             for token in ready.filter(|token| *token != WAKE) {
                 let (slot, socket) = socket_of(token);
                 self.receive(now, slot, socket);
+                served += 1;
             }
+            rhythm.note(now, served);
             self.take_commands(now);
             self.serve_due(now);
             if !self.outbox.is_empty() {
