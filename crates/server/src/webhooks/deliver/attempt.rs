@@ -11,7 +11,7 @@ use tandem_model::ports::{Observer, Trace, TraceKind};
 use tandem_model::{AccountId, DeliveryChannel, HttpMethod, TrunkId, clock};
 use tandem_store::OutboxEvent;
 
-use super::scheduler::{Finish, Start};
+use super::words::{Finish, Start};
 use crate::egress::{Egress, EgressError, EgressLimits, EgressRequest, EgressTarget, Overflow, Redirects};
 use crate::webhooks::fetch::callback_request;
 use crate::webhooks::{SigningSecrets, sign_body, sign_callback};

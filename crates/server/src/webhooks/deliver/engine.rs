@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Report, Sender};
 use super::schedule::DURABLE_LIFE;
-use super::scheduler::{Cause, Delivery, Finish, Input, LEASE, Output, Scheduler, Settled, Start, Verdict};
+use super::scheduler::{LEASE, Scheduler};
+use super::words::{Cause, Delivery, Finish, Input, Output, Settled, Start, Verdict};
 use crate::egress::Egress;
 use crate::webhooks::SigningSecrets;
 
@@ -115,6 +116,7 @@ impl DeliveryEngine {
 
     /// Attempts under way may end, what they came to is recorded; nothing new begins.
     async fn finish_up(mut self) {
+        self.scheduler.handle(clock::monotonic(), Input::Stop);
         self.stopping = true;
         self.scan = None;
         let drained = tokio::time::timeout(DRAIN_MAX, async {
@@ -154,7 +156,6 @@ impl DeliveryEngine {
     fn drain_outputs(&mut self) {
         while let Some(output) = self.scheduler.poll() {
             match output {
-                Output::Start(_) if self.stopping => {}
                 Output::Start(start) => self.start(start),
                 Output::Settled(settled) => self.settle(settled),
             }

@@ -4,7 +4,7 @@
 //! - `schedule`: when an attempt is given up and when the next one is due, per channel.
 //! - `breaker`: an endpoint that only fails is spared, and spares us, for a while.
 //! - `rotation`: whose turn it is, round robin over accounts, then over their endpoints.
-//! - `scheduler`: decides all of that; pure, in virtual time.
+//! - `scheduler`: decides all of that; pure, in virtual time. `words`: what it is told and says.
 //! - `attempt`: signs and sends one delivery.
 //! - [`DeliveryEngine`]: feeds the scheduler from the Writer's feed and from leases, runs what it
 //!   starts, records what became of it.
@@ -18,5 +18,6 @@ mod engine;
 mod rotation;
 mod schedule;
 mod scheduler;
+mod words;
 
 pub use engine::DeliveryEngine;

@@ -8,16 +8,15 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tandem_model::{AccountId, CallId, EventId};
-use tandem_store::OutboxEvent;
 
 use super::breaker::{Breaker, Permission};
 use super::rotation::{EndpointKey, Rotation};
 use super::schedule::{pause_after, timeout};
+use super::words::{Cause, Delivery, Finish, Input, Output, Settled, Start, Verdict};
 
 /// Attempts under way, all in all.
 pub(super) const IN_FLIGHT_MAX: usize = 512;
@@ -39,90 +38,6 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 pub(super) const GONE_FOR: Duration = Duration::from_hours(1);
 /// Endpoints remembered only for their breaker.
 const IDLE_ENDPOINTS_MAX: usize = 10_000;
-
-/// A delivery this node holds the lease of.
-#[derive(Clone, Debug)]
-pub(super) struct Delivery {
-    pub(super) event: Arc<OutboxEvent>,
-    /// Attempts made so far.
-    pub(super) attempts: u32,
-    /// The row is ours until then.
-    pub(super) lease_until: Instant,
-    /// What a durable channel has left to live.
-    pub(super) life_left: Duration,
-}
-
-/// What became of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finish {
-    /// The endpoint answered.
-    Answered { status: u16, retry_after: Option<Duration> },
-    /// It did not.
-    Unreachable,
-    /// The request could not be made, now or ever: the URL is none.
-    Impossible,
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub(super) enum Input {
-    /// A delivery is due and ours.
-    Offer(Delivery),
-    /// An attempt ended.
-    Finished(EventId, Finish),
-    /// Time passed.
-    Tick,
-}
-
-/// Send this now.
-#[derive(Clone, Debug)]
-pub(super) struct Start {
-    pub(super) event: Arc<OutboxEvent>,
-    pub(super) attempt: u32,
-    pub(super) timeout: Duration,
-}
-
-/// What follows from an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Delivered,
-    /// Again after `pause`, from memory.
-    RetryHere {
-        pause: Duration,
-    },
-    /// Again after `pause`, by whoever leases the row then.
-    RetryLater {
-        pause: Duration,
-    },
-    Dead,
-}
-
-/// Why an attempt ended as it did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// It was made.
-    Attempted,
-    /// It was not made: the endpoint's circuit is open.
-    CircuitOpen,
-    /// It was not made: the endpoint had answered 410.
-    EndpointGone,
-}
-
-/// An attempt to record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Settled {
-    pub(super) event: EventId,
-    pub(super) attempt: u32,
-    pub(super) verdict: Verdict,
-    pub(super) cause: Cause,
-}
-
-/// What to do.
-#[derive(Clone, Debug)]
-pub(super) enum Output {
-    Start(Start),
-    Settled(Settled),
-}
 
 /// First attempts and retries wait in different lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,6 +139,7 @@ pub(super) struct Scheduler {
     first_in_flight: usize,
     retries_in_flight: usize,
     retry_turn: bool,
+    stopping: bool,
     timers: BinaryHeap<Reverse<(Instant, EventId)>>,
     outputs: VecDeque<Output>,
 }
@@ -235,6 +151,7 @@ impl Scheduler {
             Input::Offer(delivery) => self.offer(now, delivery),
             Input::Finished(event, finish) => self.finish(now, event, finish),
             Input::Tick => {}
+            Input::Stop => self.stopping = true,
         }
         self.wake(now);
         self.start_all(now);
@@ -334,7 +251,7 @@ impl Scheduler {
         let life_left = delivery.life_left.saturating_sub(now.saturating_duration_since(item.offered_at));
         match pause_after(delivery.event.channel, delivery.attempts, event, retry_after, life_left) {
             None => Verdict::Dead,
-            Some(pause) if pause <= KEPT_PAUSE_MAX => Verdict::RetryHere { pause },
+            Some(pause) if pause <= KEPT_PAUSE_MAX && !self.stopping => Verdict::RetryHere { pause },
             Some(pause) => Verdict::RetryLater { pause },
         }
     }
@@ -408,18 +325,18 @@ impl Scheduler {
     }
 
     fn start_all(&mut self, now: Instant) {
-        while self.in_flight() < IN_FLIGHT_MAX {
-            let retries_may = self.retries_in_flight < IN_FLIGHT_MAX - FIRST_ATTEMPTS_RESERVED;
-            let started = if self.retry_turn {
-                (retries_may && self.start_one(now, Lane::Retry)) || self.start_one(now, Lane::First)
-            } else {
-                self.start_one(now, Lane::First) || (retries_may && self.start_one(now, Lane::Retry))
-            };
+        while self.in_flight() < IN_FLIGHT_MAX && !self.stopping {
+            let lanes = if self.retry_turn { [Lane::Retry, Lane::First] } else { [Lane::First, Lane::Retry] };
+            let started = lanes.into_iter().any(|lane| self.has_place(lane) && self.start_one(now, lane));
             if !started {
                 return;
             }
             self.retry_turn = !self.retry_turn;
         }
+    }
+
+    fn has_place(&self, lane: Lane) -> bool {
+        lane == Lane::First || self.retries_in_flight < IN_FLIGHT_MAX - FIRST_ATTEMPTS_RESERVED
     }
 
     /// Starts one delivery of a lane, if any may start.

@@ -1,9 +1,11 @@
 //! The scheduler in virtual time.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use tandem_model::{DeliveryChannel, HttpMethod};
+use tandem_store::OutboxEvent;
 
 use super::super::breaker::FAILURES_TO_OPEN;
 use super::super::schedule::DURABLE_LIFE;
@@ -111,7 +113,7 @@ fn a_callback_is_tried_four_times_at_1_2_4_seconds_then_dead() {
     assert_eq!(world.offer(&event, 0).len(), 1);
     for (attempt, pause_s) in [(2, 1), (3, 2), (4, 4)] {
         assert!(world.finish(event.event, ERROR).is_empty());
-        assert!(world.pass(seconds(pause_s) - Duration::from_millis(1)).is_empty());
+        assert!(world.pass(Duration::from_millis(pause_s * 1000 - 1)).is_empty());
         let started = world.pass(Duration::from_millis(1));
         assert_eq!((started.len(), started[0].attempt), (1, attempt));
     }
@@ -257,13 +259,30 @@ fn a_delivery_whose_lease_is_nearly_over_is_left_to_the_next_holder() {
     let delivery = Delivery {
         event: Arc::new(stale.clone()),
         attempts: 0,
-        lease_until: world.now + seconds(10) - Duration::from_millis(1),
+        lease_until: world.now + Duration::from_millis(9_999),
         life_left: DURABLE_LIFE,
     };
     assert!(world.feed(Input::Offer(delivery.clone())).is_empty());
     assert!(world.settled.is_empty() && world.scheduler.items.is_empty());
     let just = Delivery { lease_until: world.now + seconds(10), ..delivery };
     assert_eq!(world.feed(Input::Offer(just)).len(), 1);
+}
+
+#[test]
+fn after_a_stop_nothing_starts_and_retries_are_left_to_others() {
+    let mut world = World::new();
+    let events: Vec<_> =
+        (0..=PER_ENDPOINT_IN_FLIGHT).map(|_| event("A", "e", DeliveryChannel::Trunk)).collect();
+    for event in &events {
+        world.offer(event, 0);
+    }
+    world.feed(Input::Stop);
+    for event in &events {
+        assert!(world.finish(event.event, ERROR).is_empty());
+    }
+    assert_eq!(world.settled.len(), PER_ENDPOINT_IN_FLIGHT, "the one in the line is left as it is");
+    assert!(world.settled.iter().all(|settled| settled.verdict == Verdict::RetryLater { pause: seconds(1) }));
+    assert!(world.pass(seconds(60)).is_empty());
 }
 
 #[test]
@@ -326,7 +345,7 @@ fn one_hung_endpoint_among_a_thousand_does_not_delay_the_others() {
             next_offer += Duration::from_millis(5);
             n += 1;
             // Every fifth event goes to the hung endpoint.
-            let endpoint = if n % 5 == 0 { 0 } else { 1 + n % (ENDPOINTS - 1) };
+            let endpoint = if n.is_multiple_of(5) { 0 } else { 1 + n % (ENDPOINTS - 1) };
             let event =
                 event(&format!("A{}", endpoint % 100), &endpoint.to_string(), DeliveryChannel::DurableTrunk);
             offered_at.insert(event.event, world.now);
