@@ -80,21 +80,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     generator.run(Duration::from_secs(seconds));
     let wall = clock::monotonic().saturating_duration_since(start);
     let cpu = cpu_time(worker)?.saturating_sub(cpu_before);
-    let after_kib = resident_kib()?;
+    let (after_kib, heard) = (resident_kib()?, generator.heard);
     generator.drain(Duration::from_millis(500));
 
     let percent = cpu.as_secs_f64() * 100.0 / wall.as_secs_f64();
     let per_leg = opened / legs.len() as u32;
     println!("calls {calls}  legs {}  opened at {per_leg:?} of the caller's CPU per leg", legs.len());
-    println!("packets heard {}  lost {}", generator.heard, generator.sent.saturating_sub(generator.heard));
+    match mode {
+        Mode::Relay => println!(
+            "packets heard {}  lost {}",
+            generator.heard,
+            generator.sent.saturating_sub(generator.heard)
+        ),
+        Mode::Play => println!("packets heard {heard} of {}", calls as u64 * seconds * 50),
+    }
     println!("worker CPU {percent:.1} % of a core  {:.4} % per call", percent / calls as f64);
-    println!("           {:.2} µs per packet", cpu.as_secs_f64() * 1e6 / generator.heard.max(1) as f64);
+    println!("           {:.2} µs per packet", cpu.as_secs_f64() * 1e6 / heard.max(1) as f64);
     if mode == Mode::Relay {
         let [p50, p99, p999, max] = generator.delays();
         println!("delay p50 {p50:?}  p99 {p99:?}  p99.9 {p999:?}  max {max:?}");
+        println!("generator late by at most {:?}", generator.lag_max);
     }
     println!("memory {:.1} KiB per call", after_kib.saturating_sub(before_kib) as f64 / calls as f64);
-    println!("generator lag max {:?}", generator.lag_max);
     Ok(())
 }
 

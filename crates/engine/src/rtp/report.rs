@@ -25,6 +25,8 @@ pub struct LegReport {
     pub destination: Option<SocketAddr>,
     /// Packets not relayed to the other leg (hold, playout, codecs that do not meet, late).
     pub relay_dropped: u64,
+    /// RTP packets counted as sent but held back: their address never answered.
+    pub held_back: u64,
     /// Datagrams the kernel refused to send.
     pub send_errors: u64,
     /// Events dropped because the session was slow; never an ending or a digit.

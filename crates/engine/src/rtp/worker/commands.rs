@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use mio::Interest;
 use rand::RngExt as _;
 use tandem_media::dtmf::DigitsError;
-use tandem_media::{Bridge, LegConfig, MediaLeg, PlayoutError, UNPROVEN_PACKETS};
+use tandem_media::{Bridge, LegConfig, MediaLeg, PlayoutError};
 use tandem_model::clock;
 
 use super::super::command::{Closing, Command, LegCommand, MediaCommand, Opening};
 use super::super::event::{MediaEvent, PlayEnd};
-use super::super::leg::{Flow, LegMedia, ReflectionGuard};
+use super::super::leg::{Flow, LegMedia};
 use super::super::plane::MediaKey;
 use super::leg::{Leg, Onward};
 use super::{Socket, Worker, token};
@@ -107,13 +107,15 @@ impl Worker {
             signalling_ip: settled.signalling_ip,
             media_timeout: settled.media_timeout,
             start: settled.start,
-            unproven_packets: unproven_packets(settled),
+            // Judged here, per offer: see `guard`.
+            unproven_packets: None,
         };
         let Some(leg) = self.legs.get_mut(slot) else { return };
         match &mut leg.media {
             Some(media) => media.renegotiate(now, settled.negotiated),
             None => leg.media = Some(Box::new(MediaLeg::new(now, config))),
         }
+        leg.guard.settle(settled);
         leg.settle_destination();
         for command in std::mem::take(&mut leg.waiting) {
             self.on_media_command(now, slot, command);
@@ -195,16 +197,6 @@ impl Worker {
             // A session that does not wait for its figures is no error.
             let _ = to.send(report);
         }
-    }
-}
-
-/// The reflection guard's budget. An address that signalling itself comes from is proven.
-fn unproven_packets(settled: &LegMedia) -> Option<u16> {
-    let announced = settled.negotiated.remote.map(|remote| remote.ip());
-    let proven = announced.is_some() && announced == settled.signalling_ip;
-    match settled.guard {
-        ReflectionGuard::Prove if !proven => Some(UNPROVEN_PACKETS),
-        ReflectionGuard::Prove | ReflectionGuard::Trusted => None,
     }
 }
 

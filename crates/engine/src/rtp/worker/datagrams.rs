@@ -43,8 +43,10 @@ impl Worker {
                 }
                 Some(incoming)
             }
-            Received::Rtcp(_) | Received::Rejected(_) => None,
+            Received::Rtcp(_) => None,
+            Received::Rejected(_) => return,
         };
+        leg.guard.prove();
         if let Some(incoming) = &incoming {
             leg.accepted(now, source, incoming, &mut self.outbox);
             if leg.recording.is_some()

@@ -16,6 +16,7 @@ use super::super::leg::RecordRequest;
 use super::super::plane::MediaKey;
 use super::super::recorder::{Frame, RecorderQueue, RecordingId};
 use super::super::report::LegReport;
+use super::guard::Guard;
 
 /// A leg on its worker.
 pub(super) struct Leg {
@@ -35,12 +36,14 @@ pub(super) struct Leg {
     /// The deadline that stands for this leg in the heap.
     pub(super) armed: Option<Instant>,
     pub(super) relay_dropped: u64,
+    pub(super) guard: Guard,
     events: mpsc::Sender<MediaEvent>,
     opened: Instant,
     first_packet: Option<Instant>,
     /// As last announced to the session.
     destination: Option<SocketAddr>,
     octets_received: u64,
+    held_back: u64,
     send_errors: u64,
     events_dropped: u64,
 }
@@ -72,11 +75,13 @@ impl Leg {
             recording: None,
             armed: None,
             relay_dropped: 0,
+            guard: Guard::default(),
             events: opening.events,
             opened: now,
             first_packet: None,
             destination: None,
             octets_received: 0,
+            held_back: 0,
             send_errors: 0,
             events_dropped: 0,
         }
@@ -153,7 +158,7 @@ impl Leg {
         let destination = self.media.as_ref().and_then(|media| media.destination());
         if destination != self.destination {
             self.destination = destination;
-            // A guard that opens or a hold that ends is no news; a peer found elsewhere is.
+            // A hold that ends is no news; a peer found elsewhere is.
             if let Some(destination) = destination.filter(|learned| *learned == source) {
                 self.tell(outbox, MediaEvent::RemoteLatched { leg, destination });
             }
@@ -168,10 +173,12 @@ impl Leg {
     /// Sends RTP to the peer and to the recording.
     pub(super) fn transmit(&mut self, now: Instant, datagram: &[u8], recorder: &RecorderQueue) {
         let Some(media) = &self.media else { return };
-        if let Some(destination) = media.destination()
-            && self.rtp.send_to(datagram, destination).is_err()
-        {
-            self.send_errors += 1;
+        if let Some(destination) = media.destination() {
+            if !self.guard.permit() {
+                self.held_back += 1;
+            } else if self.rtp.send_to(datagram, destination).is_err() {
+                self.send_errors += 1;
+            }
         }
         if self.recording.is_none() {
             return;
@@ -186,6 +193,9 @@ impl Leg {
     pub(super) fn transmit_rtcp(&mut self, datagram: &[u8]) {
         let Some(media) = &self.media else { return };
         let Some(destination) = media.rtcp_destination() else { return };
+        if !self.guard.permit() {
+            return;
+        }
         let multiplexed = media.negotiated().remote.is_some()
             && media.negotiated().remote == media.negotiated().remote_rtcp;
         let socket = if multiplexed { &self.rtp } else { &self.rtcp };
@@ -247,6 +257,7 @@ impl Leg {
             first_packet_after: self.first_packet.map(|at| at.saturating_duration_since(self.opened)),
             destination: self.destination,
             relay_dropped: self.relay_dropped,
+            held_back: self.held_back,
             send_errors: self.send_errors,
             events_dropped: self.events_dropped,
         }

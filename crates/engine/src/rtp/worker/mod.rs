@@ -7,6 +7,7 @@
 
 mod commands;
 mod datagrams;
+mod guard;
 mod leg;
 mod rhythm;
 
