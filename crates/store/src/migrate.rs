@@ -26,7 +26,7 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] = &[migration!(1, "0001_first_schema")];
+const MIGRATIONS: &[Migration] = &[migration!(1, "0001_first_schema"), migration!(2, "0002_trunk_secret_shown")];
 
 const CREATE_TABLE: &str =
     "create table if not exists schema_migration (number bigint primary key, name text not null)";
@@ -36,30 +36,34 @@ const RECORD: &str = "insert into schema_migration (number, name) values ($1, $2
 const ADVISORY_LOCK: &str = "select pg_advisory_xact_lock(7268332018)";
 
 /// Migrates a SQLite file; all in one transaction.
-pub(crate) fn sqlite(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn sqlite(path: &Path) -> Result<Vec<String>, StoreError> {
     let mut connection = SqliteConnection::open_writer(path)?;
     connection.batch("begin immediate")?;
     connection.batch(CREATE_TABLE)?;
     let applied = connection.query(APPLIED, &[])?;
-    for migration in outstanding(&applied)? {
+    let outstanding = outstanding(&applied)?;
+    for migration in outstanding {
         connection.batch(migration.sqlite)?;
         connection.execute(RECORD, &[migration.number.into(), migration.name.into()])?;
     }
-    connection.batch("commit")
+    connection.batch("commit")?;
+    Ok(outstanding.iter().map(|migration| migration.name.to_owned()).collect())
 }
 
 /// Migrates a PostgreSQL database; all in one transaction, under a lock.
-pub(crate) async fn postgres(url: &str) -> Result<(), StoreError> {
+pub(crate) async fn postgres(url: &str) -> Result<Vec<String>, StoreError> {
     let connection = PgConnection::connect(url, Purpose::Writing).await?;
     connection.batch("begin").await?;
     connection.batch(ADVISORY_LOCK).await?;
     connection.batch(CREATE_TABLE).await?;
     let applied = connection.query(APPLIED, &[]).await?;
-    for migration in outstanding(&applied)? {
+    let outstanding = outstanding(&applied)?;
+    for migration in outstanding {
         connection.batch(migration.postgres).await?;
         connection.execute(RECORD, &[migration.number.into(), migration.name.into()]).await?;
     }
-    connection.batch("commit").await
+    connection.batch("commit").await?;
+    Ok(outstanding.iter().map(|migration| migration.name.to_owned()).collect())
 }
 
 /// What is still to run, after checking that what ran is what this program knows.
