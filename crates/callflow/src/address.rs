@@ -1,4 +1,5 @@
-//! URLs as documents write them: trimmed, without fragment, relative ones resolved against the document.
+//! URLs as documents write them: trimmed, relative ones resolved against the document. A fragment stays: it tunes
+//! the fetcher's retries, which never sends it.
 
 use tandem_model::HttpMethod;
 use url::{ParseError, Url};
@@ -16,7 +17,7 @@ pub(crate) struct Target {
 ///
 /// An absolute URL keeps its spelling, because signatures are over the text the customer wrote.
 pub(crate) fn resolve(base: &str, written: &str) -> Option<String> {
-    let written = without_fragment(written.trim());
+    let written = written.trim();
     let absolute = match Url::parse(written) {
         Ok(url) if written.contains(|c: char| c.is_ascii_whitespace() || c.is_control()) => url.to_string(),
         Ok(_) => written.to_owned(),
@@ -25,11 +26,7 @@ pub(crate) fn resolve(base: &str, written: &str) -> Option<String> {
     };
     let scheme = absolute.split_once("://")?.0;
     let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    web.then(|| without_fragment(&absolute).to_owned())
-}
-
-fn without_fragment(url: &str) -> &str {
-    url.split_once('#').map_or(url, |(url, _)| url)
+    web.then_some(absolute)
 }
 
 #[cfg(test)]
@@ -53,15 +50,15 @@ mod tests {
     }
 
     #[test]
-    fn absolute_urls_keep_their_spelling_but_lose_fragment_and_white_space() {
+    fn absolute_urls_keep_their_spelling_but_lose_white_space() {
         assert_eq!(
             resolve(BASE, "\n https://User:p@Other.example/%7Ex?q=a b#rt=500 \n").as_deref(),
-            Some("https://User:p@other.example/%7Ex?q=a%20b"),
+            Some("https://User:p@other.example/%7Ex?q=a%20b#rt=500"),
             "a space inside cannot be kept"
         );
         assert_eq!(
             resolve(BASE, "HTTPS://Other.example/%7Ex#rc=2").as_deref(),
-            Some("HTTPS://Other.example/%7Ex")
+            Some("HTTPS://Other.example/%7Ex#rc=2")
         );
     }
 

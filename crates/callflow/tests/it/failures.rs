@@ -129,13 +129,13 @@ fn a_slow_loop_may_go_on() {
 }
 
 #[test]
-fn relative_urls_resolve_against_the_document_and_fragments_are_not_sent() {
+fn relative_urls_resolve_against_the_document_and_fragments_reach_the_fetcher() {
     let call = Driver::outbound("<Response><Redirect method='GET'>ivr/menu?x=1#rt=500</Redirect></Response>")
-        .page("https://app.example/ivr/menu?x=1", "<Response><Redirect>next</Redirect></Response>")
+        .page("https://app.example/ivr/menu?x=1#rt=500", "<Response><Redirect>next</Redirect></Response>")
         .page("https://app.example/ivr/next", HELLO)
         .run();
     let urls: Vec<_> = call.fetches().iter().map(|fetch| fetch.url.as_str()).collect();
-    assert_eq!(urls[1..], ["https://app.example/ivr/menu?x=1", "https://app.example/ivr/next"]);
+    assert_eq!(urls[1..], ["https://app.example/ivr/menu?x=1#rt=500", "https://app.example/ivr/next"]);
     assert_eq!(call.fetches()[1].method.as_str(), "GET");
     assert_eq!(crate::driver::parameter(&call.fetches()[1].params, "Event"), "Redirect");
 }
