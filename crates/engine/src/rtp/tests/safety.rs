@@ -112,3 +112,27 @@ fn both_sides_get_rtcp_of_ours_with_a_farewell() {
         .any(|packet| matches!(packet, tandem_media::rtcp::RtcpPacket::Goodbye { .. }));
     assert!(farewell);
 }
+
+/// The first report is due within four seconds of the leg's birth.
+#[test]
+fn a_leg_that_is_only_spoken_to_reports_what_it_sends() {
+    let plane = plane();
+    let mut a = Line::with(&plane, None, PayloadMap::PCMU_101);
+    let b = Line::open(&plane, Some(&a));
+    let rtcp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut settled = media(b.phone.address(), PayloadMap::PCMU_101);
+    settled.negotiated.remote_rtcp = Some(rtcp.local_addr().unwrap());
+    b.leg.configure(settled).unwrap();
+    a.leg.bridge(b.leg.key(), Flow::Onward).unwrap();
+    a.settle();
+    a.phone.say(0, &[1; 160]);
+    b.phone.hear();
+    rtcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut buffer = [0; MAX_DATAGRAM];
+    let (len, _) = rtcp.recv_from(&mut buffer).unwrap();
+    let sent = tandem_media::rtcp::packets(&buffer[..len]).find_map(|packet| match packet {
+        tandem_media::rtcp::RtcpPacket::SenderReport { info, .. } => Some(info.packets),
+        _ => None,
+    });
+    assert_eq!(sent, Some(1));
+}

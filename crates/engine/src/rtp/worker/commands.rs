@@ -13,7 +13,7 @@ use super::super::command::{Closing, Command, LegCommand, MediaCommand, Opening}
 use super::super::event::{MediaEvent, PlayEnd};
 use super::super::leg::{Flow, LegMedia};
 use super::super::plane::MediaKey;
-use super::leg::{Leg, Onward};
+use super::leg::{Leg, Onward, Progress};
 use super::{Socket, Worker, token};
 
 /// Commands that wait for a leg's first configuration.
@@ -145,7 +145,7 @@ impl Worker {
             self.silence(speaker);
         }
         if let Some(leg) = self.legs.get_mut(from) {
-            leg.onward = Some(Onward { to, bridge: Bridge::new() });
+            leg.onward = Some(Onward { to, bridge: Bridge::new(), progress: Progress::Waiting });
         }
         if let Some(leg) = self.legs.get_mut(to) {
             leg.hears = Some(from);

@@ -8,6 +8,7 @@ use tandem_media::dtmf::DigitEvent;
 use tandem_media::{Incoming, PayloadKind, Received, RelayDrop, Side};
 
 use super::super::event::MediaEvent;
+use super::leg::Progress;
 use super::{BURST, Socket, Worker, token};
 
 impl Worker {
@@ -64,12 +65,14 @@ impl Worker {
 
     /// Passes the datagram in the buffer to the leg that listens to `slot`.
     fn relay(&mut self, now: Instant, slot: usize, incoming: &Incoming) {
-        let Some(to) = self.legs.get(slot).and_then(|leg| leg.onward.as_ref()).map(|onward| onward.to) else {
+        let Some(listener) = self.legs.get(slot).and_then(|leg| leg.onward.as_ref()).map(|onward| onward.to)
+        else {
             return;
         };
-        let Some((from, to)) = self.legs.get2_mut(slot, to) else { return };
+        let Some((from, to)) = self.legs.get2_mut(slot, listener) else { return };
         let (Some(onward), Some(media)) = (&mut from.onward, &mut to.media) else { return };
-        match onward.bridge.relay(now, &mut *self.buffer, incoming, media) {
+        let relayed = onward.bridge.relay(now, &mut *self.buffer, incoming, media);
+        match relayed {
             Ok(len) => to.transmit(now, self.buffer.get(..len).unwrap_or_default(), &self.recorder),
             Err(RelayDrop::Kept) => {}
             Err(_) => from.relay_dropped += 1,
@@ -78,6 +81,11 @@ impl Worker {
             && let Some(len) = onward.bridge.poll(now, media, &mut *self.buffer)
         {
             to.transmit(now, self.buffer.get(..len).unwrap_or_default(), &self.recorder);
+        }
+        if relayed.is_ok() && onward.progress == Progress::Waiting {
+            // A leg that is only spoken to would otherwise never be asked for its reports.
+            onward.progress = Progress::Speaking;
+            self.arm(listener, now);
         }
     }
 }

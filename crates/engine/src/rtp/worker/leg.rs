@@ -52,6 +52,14 @@ pub(super) struct Leg {
 pub(super) struct Onward {
     pub(super) to: usize,
     pub(super) bridge: Bridge,
+    pub(super) progress: Progress,
+}
+
+/// Whether a direction of a bridge has carried anything yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Waiting,
+    Speaking,
 }
 
 /// A running recording of this leg.
