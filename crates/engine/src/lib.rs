@@ -12,6 +12,7 @@ mod live;
 pub mod rtp;
 mod session;
 mod shard;
+pub mod simulator;
 
 pub use config::{EngineConfig, Limits, Timing};
 pub use handle::{Engine, EngineError, EngineHandle, OriginateError, Origination};
