@@ -219,7 +219,8 @@ impl Leg {
             | Phase::Closing { .. } => None,
         };
         let unacked = self.unacked.as_ref().map(|unacked| unacked.repetition.due());
-        let retry = self.own_offer.as_ref().and_then(|offer| offer.retry_at);
+        let own_offer = self.own_offer.as_ref().filter(|_| self.is_confirmed());
+        let retry = own_offer.and_then(|offer| offer.retry_at);
         let session = self.session.filter(|_| self.is_confirmed()).map(|session| session.at);
         [phase, unacked, retry, session].into_iter().flatten().min()
     }

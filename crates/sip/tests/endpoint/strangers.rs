@@ -1,0 +1,155 @@
+//! Requests that no call asked for: malformed, unknown, unsupported, too many.
+
+use tandem_sip::message::{FieldName, HeaderField, Method};
+use tandem_sip::{CourtesyGuard, Event, Outcome};
+
+use crate::bench::*;
+
+#[test]
+fn malformed_requests_get_400_with_the_culprit_and_responses_silence() {
+    let mut bench = Bench::new();
+    let text = invite("z9hG4bKa", SDP).replace("Max-Forwards: 70", "Max-Forwards: 7000");
+    bench.receive(&text);
+    let reply = bench.only_sent();
+    assert!(reply.starts_with("SIP/2.0 400 Bad Request: malformed Max-Forwards\r\n"), "{reply}");
+    assert_eq!(header(&reply, "Call-ID"), "call-1");
+    bench.receive(&text.replace("INVITE sip:+918000000000@192.0.2.1 SIP/2.0", "SIP/2.0 200 OK"));
+    bench.receive(&text.replace("INVITE", "ACK"));
+    bench.receive("\r\n\r\n");
+    bench.receive("hello\r\n\r\n");
+    assert!(bench.sent().is_empty() && bench.events().is_empty());
+    assert_eq!(bench.endpoint.stats().malformed, 4);
+}
+
+#[test]
+fn other_versions_and_schemes_get_their_own_answers() {
+    let mut bench = Bench::new();
+    bench.receive(&invite("z9hG4bKa", SDP).replace("192.0.2.1 SIP/2.0", "192.0.2.1 SIP/7.0"));
+    bench.receive(&invite("z9hG4bKb", SDP).replace("INVITE sip:+918000000000@192.0.2.1", "INVITE mailto:a@b"));
+    assert_eq!(bench.summaries(), ["505", "416"]);
+}
+
+#[test]
+fn an_unsupported_extension_is_420() {
+    let mut bench = Bench::new();
+    bench.receive(&request("INVITE", 1, "z9hG4bKa", "", "Require: timer, foo, 100rel, bar\r\n", SDP));
+    let reply = bench.only_sent();
+    assert_eq!((summary(&reply).as_str(), header(&reply, "Unsupported")), ("420", "foo, bar".into()));
+    assert!(bench.events().is_empty());
+    assert_eq!(bench.endpoint.stats().server_transactions, 0);
+}
+
+#[test]
+fn a_body_that_is_no_session_is_415() {
+    let mut bench = Bench::new();
+    bench.receive(&invite("z9hG4bKa", "x").replace("application/sdp", "application/unknown"));
+    assert_eq!(header(&bench.only_sent(), "Accept"), "application/sdp");
+}
+
+#[test]
+fn a_request_by_a_second_path_is_482() {
+    let mut bench = Bench::new();
+    bench.invited(&invite("z9hG4bKa", SDP));
+    bench.receive(&invite("z9hG4bKb", SDP));
+    assert_eq!(bench.summaries(), ["482"]);
+    assert!(bench.events().is_empty());
+}
+
+#[test]
+fn requests_into_unknown_dialogs_are_481_and_acks_are_nothing() {
+    let mut bench = Bench::new();
+    for method in ["BYE", "INVITE", "UPDATE", "INFO", "PRACK"] {
+        bench.receive(&request(method, 2, &format!("z9hG4bK{method}"), "unknown", "", ""));
+    }
+    bench.receive(&request("BYE", 2, "z9hG4bKnotag", "", "", ""));
+    bench.receive(&request("ACK", 2, "z9hG4bKack", "unknown", "", ""));
+    assert_eq!(bench.summaries(), ["481"; 6]);
+    assert_eq!(bench.endpoint.stats().server_transactions, 0);
+}
+
+#[test]
+fn strangers_hear_nothing_where_the_guard_says_so() {
+    let mut bench = Bench::with(|config| {
+        config.courtesy = CourtesyGuard::new(|_, host| host == "ours.example");
+    });
+    bench.receive(&request("BYE", 2, "z9hG4bK1", "x", "", ""));
+    bench.receive(&request("INVITE", 1, "z9hG4bK2", "", "Require: foo\r\n", SDP));
+    bench.receive(&invite("z9hG4bK3", SDP).replace("Max-Forwards: 70", "Max-Forwards: x"));
+    bench.receive(&request("CANCEL", 1, "z9hG4bK4", "", "", ""));
+    assert!(bench.sent().is_empty() && bench.events().is_empty());
+    let ours = request("BYE", 2, "z9hG4bK5", "x", "", "").replace("@192.0.2.1 SIP", "@ours.example SIP");
+    bench.receive(&ours);
+    assert_eq!(bench.summaries(), ["481"]);
+}
+
+#[test]
+fn full_tables_answer_503_with_retry_after_and_keep_nothing() {
+    let mut bench = Bench::with(|config| config.limits.legs = 1);
+    bench.invited(&invite("z9hG4bKa", SDP));
+    bench.receive(&invite("z9hG4bKb", SDP).replace("call-1", "call-2"));
+    assert_eq!(header(&bench.only_sent(), "Retry-After"), "5");
+    let stats = bench.endpoint.stats();
+    assert_eq!((stats.legs, stats.server_transactions, stats.refused_full), (1, 1, 1));
+    assert!(bench.endpoint.invite(bench.now, outgoing(bench.flow)).is_err());
+}
+
+#[test]
+fn a_register_is_reported_and_answered_by_command() {
+    let mut bench = Bench::new();
+    let extra = "Contact: *\r\nExpires: 0\r\nPath: <sip:p@h;lr>\r\n";
+    bench.receive(&request("REGISTER", 1, "z9hG4bKa", "", extra, ""));
+    let Event::Request { transaction, facts } = bench.only_event() else { panic!("a request") };
+    assert_eq!(facts.method, Method::Register);
+    assert_eq!(facts.contacts, ["<sip:peer@198.51.100.7:5060>", "*"]);
+    assert_eq!((facts.expires, facts.path.as_slice()), (Some(0), &["<sip:p@h;lr>".to_owned()][..]));
+    let binding = HeaderField::new(FieldName::Contact, "<sip:peer@198.51.100.7>;expires=60").expect("legal");
+    let outcome = bench.endpoint.respond(bench.now, transaction, 200, None, &[binding], None);
+    assert_eq!(outcome, Outcome::Sent);
+    assert_eq!(header(&bench.only_sent(), "Contact"), "<sip:peer@198.51.100.7>;expires=60");
+    bench.assert_empty();
+}
+
+#[test]
+fn an_unanswered_request_is_forgotten() {
+    let mut bench = Bench::new();
+    bench.receive(&request("OPTIONS", 1, "z9hG4bKa", "", "", ""));
+    let Event::Request { transaction, .. } = bench.only_event() else { panic!("a request") };
+    assert_eq!(bench.endpoint.ignore_request(bench.now, transaction), Outcome::Sent);
+    bench.receive(&request("OPTIONS", 1, "z9hG4bKa", "", "", ""));
+    assert!(bench.sent().is_empty() && bench.events().is_empty());
+    bench.receive(&request("OPTIONS", 2, "z9hG4bKb", "", "", ""));
+    bench.assert_empty();
+}
+
+#[test]
+fn an_unknown_method_is_reported_for_the_owner_to_answer() {
+    let mut bench = Bench::new();
+    bench.receive(&request("FROBNICATE", 1, "z9hG4bKa", "", "", ""));
+    let Event::Request { transaction, facts } = bench.only_event() else { panic!("a request") };
+    assert_eq!(facts.method, Method::Unknown);
+    let _ = bench.endpoint.respond(bench.now, transaction, 501, None, &[], None);
+    assert!(header(&bench.only_sent(), "Allow").contains("INVITE"));
+}
+
+#[test]
+fn the_whole_rfc_4475_corpus_is_survived_and_leaves_nothing() {
+    let directory = format!("{}/tests/rfc4475", env!("CARGO_MANIFEST_DIR"));
+    let mut bench = Bench::new();
+    for entry in std::fs::read_dir(directory).expect("corpus") {
+        let bytes = std::fs::read(entry.expect("entry").path()).expect("readable");
+        let input = tandem_sip::Input::Datagram { flow: bench.flow, bytes: &bytes };
+        bench.endpoint.handle(bench.now, input);
+        for event in bench.events() {
+            match event {
+                Event::Invite { leg, .. } => {
+                    let _ = bench.endpoint.answer(bench.now, leg, SDP.as_bytes());
+                }
+                Event::Request { transaction, .. } => {
+                    let _ = bench.endpoint.respond(bench.now, transaction, 200, None, &[], None);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    bench.assert_empty();
+}
