@@ -1,7 +1,34 @@
 //! The REST API in Vobiz's shapes: one file a resource, one line a resource in [`router`].
+//!
+//! The cast, in the order a request meets them:
+//! - [`envelope`]: request id, trace, time limit, panics; renders every [`ApiError`] in the end.
+//! - [`canonical`]: tolerated spellings of a path become the route table's own.
+//! - [`routes`]: the route table's building block; [`not_built`] names what is known but absent.
+//! - `auth::request`: who asks ([`Caller`](crate::auth::Caller)), for which account
+//!   ([`Scoped`](crate::auth::Scoped)), as partner ([`Partner`](crate::auth::Partner)).
+//! - [`extract`]: bodies, queries, dialects; a failure names the field and the remedy.
+//! - [`effect`]: a command with its `Idempotency-Key`; the answer commits with what it answers for.
+//! - [`json`], [`paging`]: numbers, instants and lists as the contract prints them.
+//!
+//! A resource gives `pub(super) fn routes() -> Routes`; handlers parse, build a command, answer a view.
 
+mod canonical;
+mod checks;
+mod effect;
+mod envelope;
+mod error;
+mod extract;
+mod json;
+mod not_built;
+mod paging;
 mod router;
+mod routes;
 mod state;
 
+pub(crate) use effect::{Begun, Effect, Posted, Reply, Steps};
+pub(crate) use envelope::{RequestId, WrittenPath};
+pub(crate) use error::ApiError;
+pub(crate) use extract::{Dialect, Payload, Query};
 pub(crate) use router::router;
+pub(crate) use routes::Routes;
 pub(crate) use state::{AppState, Live, Shared};

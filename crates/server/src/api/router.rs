@@ -1,10 +1,27 @@
-//! The route table, and what stands around it.
+//! The route table: one line a resource.
 
-use axum::Router;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::AppState;
+use axum::{Extension, Router};
+
+use super::canonical::Canonical;
+use super::envelope::{RequestLimits, enclosed};
+use super::{AppState, Routes, not_built};
+use crate::auth::RateLimiter;
+
+/// Every resource.
+fn table() -> Routes {
+    Routes::new().merge(not_built::routes())
+}
 
 /// The REST API of one node.
 pub(crate) fn router(state: AppState) -> Router {
-    Router::new().with_state(state)
+    let (router, patterns) = table().into_parts();
+    let canonical = Canonical::new(patterns.iter().map(String::as_str));
+    let api = &state.config.api;
+    let limits =
+        RequestLimits { timeout: Duration::from_millis(api.timeout_ms), body_bytes: api.body_limit_bytes };
+    let limiter = Arc::new(RateLimiter::new(api.rate_limit_per_s, api.rate_limit_burst));
+    enclosed(router.layer(Extension(limiter)).with_state(state), canonical, limits)
 }

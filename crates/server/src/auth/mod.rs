@@ -1,7 +1,13 @@
 //! Secrets and who may do what: the vault that seals secrets at rest, tokens, and the proof a request carries.
 
+mod password;
+mod rate_limit;
+mod request;
 mod vault;
 
+pub(crate) use password::hash_password;
+pub(crate) use rate_limit::RateLimiter;
+pub(crate) use request::{Caller, Partner, Scoped, find as find_account};
 pub use vault::{Vault, VaultError, mint_signing_secret, mint_token};
 
 /// What each kind of secret is sealed for: a secret opens only under its own context.

@@ -1,0 +1,83 @@
+//! Published operations that are not built: each is answered 501 with a sentence that names it, so that a
+//! client learns what is missing instead of guessing from a 404.
+
+use axum::routing::any;
+
+use super::{ApiError, Routes};
+
+/// Pattern and what it would be.
+const OPERATIONS: &[(&str, &str)] = &[
+    ("/auth/login", "Sign-in with e-mail and password"),
+    ("/auth/refresh", "Renewing a session"),
+    ("/partner/login", "Partner sign-in with e-mail and password"),
+    ("/partner/dashboard", "The partner dashboard"),
+    ("/partner/analytics", "Partner analytics"),
+    ("/partner/transactions", "Transactions of all of a partner's customers"),
+    ("/partner/cdrs", "Call records of all of a partner's customers"),
+    ("/partner/numbers", "Numbers of all of a partner's customers"),
+    ("/partner/accounts/{auth_id}/transactions", "A customer's transactions, read by its partner"),
+    ("/partner/accounts/{auth_id}/cdrs", "A customer's call records, read by its partner"),
+    ("/partner/accounts/{auth_id}/cdrs/{call_uuid}", "A customer's call record, read by its partner"),
+    ("/partner/accounts/{auth_id}/numbers", "A customer's numbers, read by its partner"),
+    ("/partner/accounts/{auth_id}/concurrency", "A customer's capacity, read by its partner"),
+    ("/partner/accounts/{auth_id}/concurrency/transfer", "Giving capacity to a customer"),
+    ("/partner/accounts/{auth_id}/concurrency/reclaim", "Taking capacity back from a customer"),
+    ("/partner/concurrency/transfers", "The history of capacity transfers"),
+    ("/partner/kyc-sessions", "Hosted KYC sessions"),
+    ("/partner/kyc-sessions/{id}", "Hosted KYC sessions"),
+    ("/partner/kyc-sessions/{id}/resend", "Sending a KYC link again"),
+    ("/sub-accounts/{*rest}", "KYC of sub-accounts"),
+    ("/messaging/{*rest}", "WhatsApp messaging"),
+    ("/Account/{auth_id}/sub-accounts", "Sub-accounts"),
+    ("/Account/{auth_id}/sub-accounts/{sub_auth_id}", "Sub-accounts"),
+    ("/Account/{auth_id}/Subaccount", "Sub-accounts"),
+    ("/Account/{auth_id}/Subaccount/{sub_auth_id}", "Sub-accounts"),
+    ("/Account/{auth_id}/channel-pricing-preview", "Prices of capacity"),
+    ("/Account/{auth_id}/channel-subscriptions", "Buying capacity"),
+    ("/Account/{auth_id}/capacity", "Campaign capacity"),
+    ("/Account/{auth_id}/campaign/{*rest}", "The campaign manager"),
+    ("/Account/{auth_id}/campaigns", "The campaign manager"),
+    ("/Account/{auth_id}/campaigns/{*rest}", "The campaign manager"),
+    ("/Account/{auth_id}/Conference", "Conferences"),
+    ("/Account/{auth_id}/Conference/{*rest}", "Conferences"),
+    ("/Account/{auth_id}/Recording", "The list of recordings"),
+    ("/Account/{auth_id}/Recording/{*rest}", "Reading and deleting recordings over the API"),
+    ("/Account/{auth_id}/export/recording", "Exporting recordings"),
+    ("/Account/{auth_id}/cdr/export", "Exporting call records"),
+    ("/Account/{auth_id}/Call/{call_uuid}/Play", "Playing audio into a live call"),
+    ("/Account/{auth_id}/Call/{call_uuid}/Speak", "Speaking into a live call"),
+    ("/Account/{auth_id}/Call/{call_uuid}/Record", "Recording a live call on request"),
+    ("/Account/{auth_id}/Call/{call_uuid}/DTMF", "Sending digits into a live call"),
+    ("/Account/{auth_id}/Call/{call_uuid}/Stream", "Audio streams"),
+    ("/Account/{auth_id}/Call/{call_uuid}/Stream/{stream_id}", "Audio streams"),
+    ("/Account/{auth_id}/numbers/{e164}/cancel-release", "Cancelling the release of a number"),
+    ("/Account/{auth_id}/numbers/{e164}/assign-subaccount", "Assigning a number to a sub-account"),
+    ("/Account/{auth_id}/numbers/{e164}/health", "Health of a number"),
+    ("/Account/{auth_id}/Number", "The older number routes (use /numbers)"),
+    ("/Account/{auth_id}/Number/{*rest}", "The older number routes (use /numbers)"),
+    ("/Account/{auth_id}/PhoneNumber", "The older number search (use /inventory/numbers)"),
+    (
+        "/Account/{auth_id}/PhoneNumber/{*rest}",
+        "The older number purchase (use /numbers/purchase-from-inventory)",
+    ),
+    (
+        "/Account/{auth_id}/AvailablePrefix/{*rest}",
+        "The older number purchase (use /numbers/purchase-from-inventory)",
+    ),
+    ("/Account/{auth_id}/Transaction", "The older transaction list (use /transactions)"),
+    ("/Account/{auth_id}/Message", "SMS"),
+    ("/Account/{auth_id}/Message/{*rest}", "SMS"),
+];
+
+/// The routes.
+pub(super) fn routes() -> Routes {
+    OPERATIONS.iter().fold(Routes::new(), |routes, (pattern, operation)| {
+        let refuse = async move || sentence(operation);
+        routes.route(pattern, any(refuse))
+    })
+}
+
+/// The refusal of one operation.
+pub(super) fn sentence(operation: &str) -> ApiError {
+    ApiError::not_built(&format!("Not built: {operation}."))
+}
