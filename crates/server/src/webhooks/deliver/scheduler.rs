@@ -90,13 +90,25 @@ impl Item {
     }
 }
 
+/// A URL that answered 410. A customer who writes another one is heard at once.
+struct Gone {
+    url: String,
+    until: Instant,
+}
+
+impl Gone {
+    fn covers(&self, url: &str, now: Instant) -> bool {
+        self.url == url && now < self.until
+    }
+}
+
 struct Endpoint {
     first: VecDeque<EventId>,
     retries: VecDeque<EventId>,
     in_flight: usize,
     deliveries: usize,
     breaker: Breaker,
-    gone_until: Option<Instant>,
+    gone: Option<Gone>,
     /// Events of a call that are not settled, in order.
     calls: HashMap<CallId, BTreeSet<CallOrder>>,
 }
@@ -109,7 +121,7 @@ impl Endpoint {
             in_flight: 0,
             deliveries: 0,
             breaker: Breaker::new(),
-            gone_until: None,
+            gone: None,
             calls: HashMap::new(),
         }
     }
@@ -122,7 +134,7 @@ impl Endpoint {
     }
 
     fn is_forgettable(&self) -> bool {
-        self.deliveries == 0 && self.breaker.is_pristine() && self.gone_until.is_none()
+        self.deliveries == 0 && self.breaker.is_pristine() && self.gone.is_none()
     }
 }
 
@@ -209,7 +221,7 @@ impl Scheduler {
     fn finish(&mut self, now: Instant, event: EventId, finish: Finish) {
         let Some(item) = self.items.get_mut(&event) else { return };
         let Place::InFlight(lane) = item.place else { return };
-        let key = item.key.clone();
+        let (key, url) = (item.key.clone(), item.delivery.event.url.clone());
         item.delivery.attempts += 1;
         match lane {
             Lane::First => self.first_in_flight -= 1,
@@ -221,14 +233,14 @@ impl Scheduler {
             match finish {
                 Finish::Answered { status: 410, .. } => {
                     endpoint.breaker.succeeded();
-                    endpoint.gone_until = Some(now + GONE_FOR);
+                    endpoint.gone = Some(Gone { url, until: now + GONE_FOR });
                 }
                 Finish::Answered { status: 429 | 500.., .. } | Finish::Unreachable => {
                     endpoint.breaker.failed(now)
                 }
                 Finish::Answered { .. } => {
                     endpoint.breaker.succeeded();
-                    endpoint.gone_until = None;
+                    endpoint.gone = None;
                 }
                 // Says nothing about the endpoint.
                 Finish::Impossible => {}
@@ -352,11 +364,9 @@ impl Scheduler {
                 continue;
             }
             let Some(endpoint) = self.endpoints.get_mut(&key) else { continue };
-            let gone = endpoint.gone_until.is_some_and(|until| now < until);
             let permission = endpoint.breaker.permission(now);
             match permission {
-                _ if gone => self.fail_line(now, &key, Cause::EndpointGone),
-                Permission::Fail => self.fail_line(now, &key, Cause::CircuitOpen),
+                Permission::Fail => self.fail_line(now, &key),
                 // Comes back when one of those under way is.
                 Permission::Wait => {}
                 _ if endpoint.in_flight >= PER_ENDPOINT_IN_FLIGHT => {}
@@ -381,6 +391,11 @@ impl Scheduler {
                 continue;
             }
             let Some(endpoint) = self.endpoints.get_mut(key) else { continue };
+            if endpoint.gone.as_ref().is_some_and(|gone| gone.covers(&item.delivery.event.url, now)) {
+                item.delivery.attempts += 1;
+                self.settle(now, event, Verdict::Dead, Cause::EndpointGone);
+                continue;
+            }
             let earlier = item
                 .call()
                 .and_then(|call| endpoint.calls.get(&call))
@@ -414,18 +429,15 @@ impl Scheduler {
         false
     }
 
-    /// Fails all that waits in an endpoint's lines, without sending.
-    fn fail_line(&mut self, now: Instant, key: &EndpointKey, cause: Cause) {
+    /// Fails all that waits in the lines of an endpoint whose circuit is open, without sending.
+    fn fail_line(&mut self, now: Instant, key: &EndpointKey) {
         let Some(endpoint) = self.endpoints.get_mut(key) else { return };
         let waiting: Vec<_> = endpoint.first.drain(..).chain(endpoint.retries.drain(..)).collect();
         for event in waiting {
             let Some(item) = self.items.get_mut(&event) else { continue };
             item.delivery.attempts += 1;
-            let verdict = match cause {
-                Cause::EndpointGone => Verdict::Dead,
-                Cause::Attempted | Cause::CircuitOpen => self.retry(now, event, None),
-            };
-            self.settle(now, event, verdict, cause);
+            let verdict = self.retry(now, event, None);
+            self.settle(now, event, verdict, Cause::CircuitOpen);
         }
     }
 

@@ -154,6 +154,9 @@ fn redirects_and_client_errors_fail_and_410_ends_the_endpoint() {
     assert!(world.offer(&next, 0).is_empty(), "nothing is sent to an endpoint that is gone");
     assert_eq!(world.verdicts(next.event), [Verdict::Dead]);
     assert_eq!(world.settled.last().unwrap().cause, Cause::EndpointGone);
+    let mut moved = event("A", "gone", DeliveryChannel::DurableTrunk);
+    moved.url = "https://app.example/moved".to_owned();
+    assert_eq!(world.offer(&moved, 0).len(), 1, "the customer wrote another URL");
     let other = event("A", "other", DeliveryChannel::DurableTrunk);
     assert_eq!(world.offer(&other, 0).len(), 1);
     world.pass(GONE_FOR);
