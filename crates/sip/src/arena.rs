@@ -92,7 +92,9 @@ mod tests {
         let first = arena.insert('a').expect("room");
         assert_eq!(arena.remove(first), Some('a'));
         let second = arena.insert('b').expect("room");
-        assert_eq!((arena.get(first), arena.get_mut(first), arena.remove(first)), (None, None, None));
+        assert_eq!(arena.get(first), None);
+        assert_eq!(arena.get_mut(first), None);
+        assert_eq!(arena.remove(first), None);
         assert_eq!(arena.get(second), Some(&'b'));
     }
 

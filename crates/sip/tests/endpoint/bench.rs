@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tandem_sip::message::{Address, OwnedUri};
-use tandem_sip::{
-    Endpoint, EndpointConfig, Event, Flow, Input, LegId, OutgoingInvite, Output, Transport,
-};
+use tandem_sip::{Endpoint, EndpointConfig, Event, Flow, Input, LegId, OutgoingInvite, Output, Transport};
 
 pub(crate) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n";
 
@@ -208,7 +206,14 @@ pub(crate) fn invite(branch: &str, sdp: &str) -> String {
 }
 
 /// A request of the hand-written peer, whose tag is `peer` and Call-ID `call-1`.
-pub(crate) fn request(method: &str, cseq: u32, branch: &str, to_tag: &str, extra: &str, content: &str) -> String {
+pub(crate) fn request(
+    method: &str,
+    cseq: u32,
+    branch: &str,
+    to_tag: &str,
+    extra: &str,
+    content: &str,
+) -> String {
     let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
     let content_type = if method == "INFO" { "application/dtmf-relay" } else { "application/sdp" };
     format!(
@@ -242,7 +247,14 @@ pub(crate) fn answer_to(invite: &str, tag: &str, extra: &str) -> String {
 }
 
 /// A request of the hand-written callee inside a dialog that we opened with `invite`.
-pub(crate) fn callee_request(invite: &str, method: &str, cseq: u32, branch: &str, tag: &str, content: &str) -> String {
+pub(crate) fn callee_request(
+    invite: &str,
+    method: &str,
+    cseq: u32,
+    branch: &str,
+    tag: &str,
+    content: &str,
+) -> String {
     format!(
         "{method} sip:x@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5060;branch={branch};rport\r\n\
          From: {};tag={tag}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n\

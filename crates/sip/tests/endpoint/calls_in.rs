@@ -53,7 +53,10 @@ fn a_call_is_answered_and_hung_up_by_the_caller() {
     let tag = to_tag(&sent[1]);
     assert_eq!((to_tag(&sent[2]), to_tag(&sent[3])), (tag.clone(), tag.clone()));
     assert!(header(&sent[3], "Contact").contains("@192.0.2.1:5060"));
-    assert_eq!(header(&sent[3], "Via"), "SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKa;received=198.51.100.7;rport=5060");
+    assert_eq!(
+        header(&sent[3], "Via"),
+        "SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKa;received=198.51.100.7;rport=5060"
+    );
     assert_eq!(bench.endpoint.answer(now, leg, SDP.as_bytes()), Outcome::WrongState);
     bench.receive(&request("ACK", 1, "z9hG4bKb", &tag, "", ""));
     assert!(matches!(bench.only_event(), Event::Acked { sdp: None, .. }));
@@ -118,8 +121,10 @@ fn sdp_is_found_inside_multipart() {
     let content = format!(
         "--b1\r\nContent-Type: application/isup\r\n\r\n\u{1}\u{2}\r\n--b1\r\nContent-Type: application/sdp;x=y\r\n\r\n{SDP}\r\n--b1--\r\n"
     );
-    let text = request("INVITE", 1, "z9hG4bKa", "", "", &content)
-        .replace("Content-Type: application/sdp\r\nContent-L", "Content-Type: multipart/mixed;boundary=b1\r\nContent-L");
+    let text = request("INVITE", 1, "z9hG4bKa", "", "", &content).replace(
+        "Content-Type: application/sdp\r\nContent-L",
+        "Content-Type: multipart/mixed;boundary=b1\r\nContent-L",
+    );
     bench.receive(&text);
     let Event::Invite { facts, .. } = bench.only_event() else { panic!("an invite") };
     assert_eq!(facts.sdp.as_deref(), Some(SDP.as_bytes()));
@@ -131,7 +136,14 @@ fn cancel_before_the_answer_ends_the_call_with_487() {
     let leg = bench.invited(&invite("z9hG4bKa", SDP));
     let _ = bench.endpoint.ringing(bench.now, leg);
     bench.sent();
-    bench.receive(&request("CANCEL", 1, "z9hG4bKa", "", "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n", ""));
+    bench.receive(&request(
+        "CANCEL",
+        1,
+        "z9hG4bKa",
+        "",
+        "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n",
+        "",
+    ));
     let sent = bench.sent();
     assert_eq!(sent.iter().map(|text| summary(text)).collect::<Vec<_>>(), ["200", "487"]);
     assert_eq!(header(&sent[0], "CSeq"), "1 CANCEL");
@@ -171,7 +183,10 @@ fn a_challenge_is_not_repeated_by_a_timer_and_its_ack_is_absorbed() {
     let leg = bench.invited(&text);
     let challenge = "Digest realm=\"r\", nonce=\"n\"".to_owned();
     let kind = ChallengeKind::ProxyAuthenticationRequired;
-    assert_eq!(bench.endpoint.challenge(bench.now, leg, kind, std::slice::from_ref(&challenge)), Outcome::Sent);
+    assert_eq!(
+        bench.endpoint.challenge(bench.now, leg, kind, std::slice::from_ref(&challenge)),
+        Outcome::Sent
+    );
     let reply = bench.only_sent();
     assert_eq!((summary(&reply).as_str(), header(&reply, "Proxy-Authenticate")), ("407", challenge));
     assert_eq!(bench.endpoint.stats().legs, 0);

@@ -17,9 +17,10 @@ fn a_call_rings_is_answered_and_hung_up() {
     assert_eq!(header(&invite, "X-VH-Order"), "7");
     assert_eq!(header(&invite, "Max-Forwards"), "12");
     assert_eq!(header(&invite, "CSeq"), "1 INVITE");
+    assert!(bench.endpoint.is_unheard(leg));
     assert!(header(&invite, "Contact").starts_with("<sip:+918000000000@192.0.2.1:5060;tdm="));
     bench.receive(&response_to(&invite, 100, "", "", ""));
-    assert!(bench.events().is_empty());
+    assert!(bench.events().is_empty() && !bench.endpoint.is_unheard(leg));
     bench.receive(&response_to(&invite, 180, "b", "", ""));
     assert!(matches!(bench.only_event(), Event::Ringing { status: 180, .. }));
     bench.receive(&response_to(&invite, 183, "b", "", SDP));
@@ -231,7 +232,9 @@ fn a_call_without_offer_answers_in_the_ack() {
     let (leg, invite) = bench.call(|invite| invite.sdp = None);
     bench.receive(&answer_to(&invite, "b", ""));
     assert!(bench.sent().is_empty());
-    let Event::Answered { needs_answer: true, sdp: Some(_), .. } = bench.only_event() else { panic!("an offer") };
+    let Event::Answered { needs_answer: true, sdp: Some(_), .. } = bench.only_event() else {
+        panic!("an offer")
+    };
     bench.receive(&answer_to(&invite, "b", ""));
     assert!(bench.sent().is_empty(), "no answer to repeat yet");
     assert_eq!(bench.endpoint.acknowledge(bench.now, leg, SDP.as_bytes()), Outcome::Sent);
@@ -273,7 +276,10 @@ fn the_answers_record_route_is_reversed_and_a_strict_router_takes_the_request_ur
     assert_eq!(destination.to_string(), "203.0.113.1:5080");
     let _ = bench.endpoint.bye(bench.now, leg, None);
     let (destination, bye) = bench.sent_to().pop().expect("a BYE");
-    assert_eq!((request_uri(&bye), destination.to_string().as_str()), ("sip:p1@203.0.113.1:5080", "203.0.113.1:5080"));
+    assert_eq!(
+        (request_uri(&bye), destination.to_string().as_str()),
+        ("sip:p1@203.0.113.1:5080", "203.0.113.1:5080")
+    );
 }
 
 #[test]
@@ -301,7 +307,9 @@ fn a_failed_path_ends_an_unheard_call() {
 #[test]
 fn texts_that_cannot_be_printed_are_refused() {
     let mut bench = Bench::new();
-    for (call_id, user) in [(Some("a b"), None), (Some("a\r\nb"), None), (None, Some("a@b")), (None, Some("a\r\n"))] {
+    for (call_id, user) in
+        [(Some("a b"), None), (Some("a\r\nb"), None), (None, Some("a@b")), (None, Some("a\r\n"))]
+    {
         let mut invite = outgoing(bench.flow);
         invite.call_id = call_id.map(str::to_owned);
         invite.contact_user = user.map(str::to_owned);

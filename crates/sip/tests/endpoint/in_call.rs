@@ -276,12 +276,19 @@ fn a_session_the_peer_does_not_refresh_ends_with_bye() {
 fn a_session_that_we_refresh_is_updated_at_half_time() {
     let mut bench = Bench::new();
     let (_, invite) = bench.call(|_| ());
-    bench.receive(&answer_to(&invite, "b", "Allow: INVITE, UPDATE\r\nSession-Expires: 100;refresher=uac\r\n"));
+    bench.receive(&answer_to(
+        &invite,
+        "b",
+        "Allow: INVITE, UPDATE\r\nSession-Expires: 100;refresher=uac\r\n",
+    ));
     bench.sent();
     bench.events();
     bench.seconds(50);
     let update = bench.only_sent();
-    assert_eq!((summary(&update).as_str(), header(&update, "Session-Expires")), ("UPDATE", "100;refresher=uac".into()));
+    assert_eq!(
+        (summary(&update).as_str(), header(&update, "Session-Expires")),
+        ("UPDATE", "100;refresher=uac".into())
+    );
     bench.receive(&response_to(&update, 200, "", "Session-Expires: 100;refresher=uac\r\n", ""));
     bench.seconds(50);
     assert_eq!(bench.summaries(), ["UPDATE"]);

@@ -38,7 +38,10 @@ fn a_ringing_call_gets_a_cancel_with_the_old_branch_and_a_stray_answer_ack_and_b
     let cancel = after.only_sent();
     assert_eq!(header(&cancel, "Via"), header(&invite, "Via"));
     assert_eq!(header(&cancel, "CSeq"), "1 CANCEL");
-    assert_eq!((request_uri(&cancel), header(&cancel, "From")), (request_uri(&invite), header(&invite, "From")));
+    assert_eq!(
+        (request_uri(&cancel), header(&cancel, "From")),
+        (request_uri(&invite), header(&invite, "From"))
+    );
     after.receive(&answer_to(&invite, "b", ""));
     let sent = after.sent();
     assert_eq!(sent.iter().map(|text| summary(text)).collect::<Vec<_>>(), ["ACK", "BYE"]);

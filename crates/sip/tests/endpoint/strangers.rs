@@ -25,7 +25,8 @@ fn malformed_requests_get_400_with_the_culprit_and_responses_silence() {
 fn other_versions_and_schemes_get_their_own_answers() {
     let mut bench = Bench::new();
     bench.receive(&invite("z9hG4bKa", SDP).replace("192.0.2.1 SIP/2.0", "192.0.2.1 SIP/7.0"));
-    bench.receive(&invite("z9hG4bKb", SDP).replace("INVITE sip:+918000000000@192.0.2.1", "INVITE mailto:a@b"));
+    bench
+        .receive(&invite("z9hG4bKb", SDP).replace("INVITE sip:+918000000000@192.0.2.1", "INVITE mailto:a@b"));
     assert_eq!(bench.summaries(), ["505", "416"]);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bench::*;
 use tandem_sip::message::{Address, Method, OwnedUri};
-use tandem_sip::{Event, OutgoingRequest, Outcome, Termination, Transport};
+use tandem_sip::{Event, Outcome, OutgoingRequest, Termination, Transport};
 
 fn options(bench: &mut Bench) -> String {
     let uri = OwnedUri::parse("sip:carrier.example").expect("uri");

@@ -255,9 +255,8 @@ fn over_a_perfect_wire_every_answered_call_is_answered_on_both_sides() {
         // An answer may cross a CANCEL: then the callee's side comes up and is ended at once.
         let late = wire.ended[CALLER].values().filter(|what| **what == "late answer").count();
         // A BYE may overtake the ACK: then the callee's side was up all the same.
-        let was_up = |leg: &&LegId| {
-            wire.answered[CALLEE].contains(leg) || wire.ended[CALLEE].get(leg) == Some(&"bye")
-        };
+        let was_up =
+            |leg: &&LegId| wire.answered[CALLEE].contains(leg) || wire.ended[CALLEE].get(leg) == Some(&"bye");
         let callee_sides = wire.legs[CALLEE].iter().filter(was_up).count();
         assert_eq!(wire.answered[CALLER].len() + late, callee_sides, "seed {seed}");
     }
