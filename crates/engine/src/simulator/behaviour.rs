@@ -1,7 +1,7 @@
 //! What happens when a number is called: the table that `tandem sim carrier --table` prints.
 //!
 //! The last four digits decide, so that any country and area code may stand before them. `NN` in a
-//! pattern is a two-digit parameter. A number that matches nothing gets [`DEFAULT`].
+//! pattern is a two-digit parameter. The last row is for every other number.
 
 use std::time::Duration;
 
@@ -96,6 +96,9 @@ pub enum Voice {
 /// The notes of the melody that stands in for a clip, 400 ms each.
 pub const MELODY_HZ: [u16; 4] = [440, 554, 659, 880];
 
+/// The pattern of the last row.
+const EVERY_OTHER: &str = "*";
+/// How long numbers ring that do not say otherwise.
 const RING: Duration = Duration::from_secs(1);
 
 impl Plan {
@@ -129,14 +132,6 @@ impl Plan {
         Self { voice, ..self }
     }
 }
-
-/// Every other number.
-static DEFAULT: Behaviour = Behaviour {
-    pattern: "*",
-    title: "echo",
-    what: "rings for 1 s, answers and echoes what it hears",
-    plan: |_| Plan::ECHO.ringing_for(RING),
-};
 
 static BEHAVIOURS: &[Behaviour] = &[
     row("0000", "speaks", "rings for 1 s, answers, plays a melody (or the clip), then silence", |_| {
@@ -224,11 +219,14 @@ static BEHAVIOURS: &[Behaviour] = &[
     row("04NN", "rings for long", "rings for NN seconds (00: 100), answers and echoes", |n| {
         Plan::ECHO.ringing_for(seconds(n))
     }),
+    row(EVERY_OTHER, "echo", "rings for 1 s, answers and echoes what it hears", |_| {
+        Plan::ECHO.ringing_for(RING)
+    }),
 ];
 
-/// The table, most special first; the last row is for every other number.
-pub fn behaviours() -> impl Iterator<Item = &'static Behaviour> {
-    BEHAVIOURS.iter().chain(std::iter::once(&DEFAULT))
+/// The table; the last row is for every number that no other one fits.
+pub fn behaviours() -> &'static [Behaviour] {
+    BEHAVIOURS
 }
 
 /// The row that a dialled number falls under. Everything but digits is ignored.
@@ -260,11 +258,14 @@ fn match_row(number: &str) -> (&'static Behaviour, u16) {
     BEHAVIOURS
         .iter()
         .find_map(|behaviour| Some((behaviour, parameter(behaviour.pattern, &digits)?)))
-        .unwrap_or((&DEFAULT, 0))
+        .expect("the last row fits every number")
 }
 
 /// The value of the pattern's `N`s, if the digits end like the pattern.
 fn parameter(pattern: &str, digits: &[u8]) -> Option<u16> {
+    if pattern == EVERY_OTHER {
+        return Some(0);
+    }
     let start = digits.len().checked_sub(pattern.len())?;
     let tail = digits.get(start..)?;
     tail.iter().zip(pattern.bytes()).try_fold(0, |value, (digit, expected)| match expected {
@@ -302,6 +303,6 @@ mod tests {
             assert_eq!(behaviour_of(&number).title, behaviour.title);
             assert!(!behaviour.what.is_empty());
         }
-        assert_eq!(behaviours().last().map(|row| row.pattern), Some("*"));
+        assert_eq!(BEHAVIOURS.last().map(|row| row.pattern), Some(EVERY_OTHER));
     }
 }

@@ -162,6 +162,7 @@ impl Call {
                 talk_seconds: self.sim.talk_ms as f64 / 1_000.0,
                 ended_by: self.sim.ended_by.unwrap_or(EndedBy::Failure),
                 failed_step: caller.failed_step,
+                info_digits: self.sim.info_digits.clone(),
                 rtp: self.sim.rtp.clone(),
                 recording,
                 timeline: self.timeline,

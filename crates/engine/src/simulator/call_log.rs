@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::outcome::{EndedBy, FinalStatus, RtpFacts};
 
 /// Calls remembered; the oldest is forgotten first.
-pub const MAX_LOGGED_CALLS: usize = 100_000;
+pub const MAX_LOGGED_CALLS: usize = 20_000;
 
 /// One call as this network saw it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,6 +48,8 @@ pub struct SimCall {
     pub talk_ms: u64,
     /// Final response.
     pub status: FinalStatus,
+    /// DTMF received by SIP INFO.
+    pub info_digits: String,
     /// What was sent and heard; filled in at the end.
     pub rtp: RtpFacts,
 }
@@ -115,20 +117,28 @@ impl CallTable {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    fn put(&self, call: &SimCall, capacity: usize) {
+    /// The call with this Call-ID, the youngest if the network called itself.
+    pub(super) fn find(&self, call_id: &str) -> Option<SimCall> {
+        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.iter().rev().find(|call| call.call_id == call_id).cloned()
+    }
+
+    fn push(&self, call: &SimCall, capacity: usize) {
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looked for from the young end, where a live call is.
+        if calls.len() >= capacity {
+            calls.pop_front();
+        }
+        calls.push_back(call.clone());
+    }
+
+    fn update(&self, call: &SimCall) {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Looked for from the young end, where live calls are; a forgotten one stays forgotten.
         let place = calls.iter_mut().rev().find(|known| {
             known.ended_at_ms.is_none() && known.call_id == call.call_id && known.direction == call.direction
         });
-        match place {
-            Some(known) => *known = call.clone(),
-            None => {
-                if calls.len() >= capacity {
-                    calls.pop_front();
-                }
-                calls.push_back(call.clone());
-            }
+        if let Some(known) = place {
+            *known = call.clone();
         }
     }
 }
@@ -146,7 +156,10 @@ impl CallLog {
     /// Notes one event at `at_ms` of the wall clock.
     pub(super) fn note(&mut self, at_ms: i64, event: SimEvent) {
         let call = event.call();
-        self.table.put(call, MAX_LOGGED_CALLS);
+        match &event {
+            SimEvent::Invited(call) => self.table.push(call, MAX_LOGGED_CALLS),
+            SimEvent::Answered(call) | SimEvent::Ended(call) => self.table.update(call),
+        }
         if let Some(file) = &mut self.file {
             // A short unbuffered append to the page cache: the driver may wait for that.
             let line = serde_json::to_string(&Line { event: event.word(), at_ms, call });
@@ -174,7 +187,7 @@ fn writeln_at_once(file: &mut File, mut line: String) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    pub(super) fn call(id: usize) -> SimCall {
+    fn call(id: usize) -> SimCall {
         SimCall {
             call_id: id.to_string(),
             direction: SimDirection::Incoming,
@@ -190,6 +203,7 @@ mod tests {
             ended_by: None,
             talk_ms: 0,
             status: FinalStatus::default(),
+            info_digits: String::new(),
             rtp: RtpFacts::default(),
         }
     }
@@ -198,10 +212,10 @@ mod tests {
     fn the_table_forgets_the_oldest_at_its_limit() {
         let table = CallTable::default();
         for id in 0..3 {
-            table.put(&call(id), 3);
+            table.push(&call(id), 3);
         }
         assert_eq!(table.snapshot().len(), 3);
-        table.put(&call(3), 3);
+        table.push(&call(3), 3);
         let ids: Vec<String> = table.snapshot().into_iter().map(|call| call.call_id).collect();
         assert_eq!(ids, ["1", "2", "3"]);
     }

@@ -23,7 +23,8 @@ pub struct CallSpec {
     pub credentials: Option<(String, String)>,
     /// Further headers: `X-…`, P-Asserted-Identity, Diversion, Privacy.
     pub headers: Vec<(String, String)>,
-    /// Cancel after so long without an answer.
+    /// Cancel after so long without an answer. The CANCEL waits for a provisional response
+    /// (RFC 3261 §9.1), so towards a host that sends nothing at all the call ends after 32 s.
     pub ring_limit: Duration,
     /// What to do once answered. At the end of it the call is hung up.
     pub script: Vec<Step>,

@@ -7,11 +7,13 @@ use tandem_sip::message::{FieldName, HeaderField, Method, reason_phrase};
 use tandem_sip::sdp::Direction;
 use tandem_sip::{LegId, Outcome, RequestFacts, TransactionId};
 
+use super::address::host_text;
 use super::behaviour::{Opening, Plan, Verdict, Voice, behaviour_of, plan_for};
 use super::call::{Call, Callee, Part};
 use super::call_log::{SimCall, SimDirection};
 use super::config::Demand;
-use super::driver::{Alarm, CallKey, Driver, host_text, status, wall_ms};
+use super::driver::{Alarm, CallKey, Driver, wall_ms};
+use super::ending::status;
 use super::gatekeeper::{Admission, challenge_kind};
 use super::line::LineCommand;
 use super::outcome::{EndedBy, FinalStatus, RtpFacts};
@@ -325,6 +327,7 @@ fn sim_call(facts: &RequestFacts, number: String, is_phone: bool) -> SimCall {
         ended_by: None,
         talk_ms: 0,
         status: FinalStatus::default(),
+        info_digits: String::new(),
         rtp: RtpFacts::default(),
     }
 }

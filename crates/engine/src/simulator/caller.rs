@@ -11,12 +11,13 @@ use tandem_sip::sdp::Direction;
 use tandem_sip::{CommandError, LegId, OutgoingInvite};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::address::{host_text, uri_user};
 use super::behaviour::Voice;
 use super::call::{Call, Caller, Part};
 use super::call_log::{SimCall, SimDirection};
 use super::call_spec::{CallSpec, LineUse, Step};
 use super::carrier::{CallHandle, CarrierError};
-use super::driver::{Alarm, CallKey, Command, Driver, host_text, uri_user, wall_ms};
+use super::driver::{Alarm, CallKey, Command, Driver, wall_ms};
 use super::gatekeeper::answer_challenge;
 use super::line::{LineCommand, LineReport, LineResult};
 use super::mouth::tone_clip;
@@ -336,6 +337,7 @@ fn sim_call(call_id: &str, spec: &CallSpec) -> SimCall {
         ended_by: None,
         talk_ms: 0,
         status: FinalStatus::default(),
+        info_digits: String::new(),
         rtp: RtpFacts::default(),
     }
 }

@@ -101,6 +101,11 @@ impl Carrier {
         self.calls.snapshot()
     }
 
+    /// One of them by its Call-ID.
+    pub fn find(&self, call_id: &str) -> Option<SimCall> {
+        self.calls.find(call_id)
+    }
+
     /// Hangs up what is left and stops.
     pub async fn shutdown(&self) {
         self.stop.cancel();

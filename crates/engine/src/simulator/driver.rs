@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,25 +14,26 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use socket2::SockRef;
 use tandem_media::PortAllocator;
+use tandem_media::dtmf::info::{self, InfoKind};
 use tandem_model::clock;
 use tandem_sip::{
-    Endpoint, EndpointConfig, Event, Flow, Input, LegId, Outcome, Output, Reason, ReasonProtocol, RequestId,
-    Transport,
+    Endpoint, EndpointConfig, Event, Flow, Input, LegId, Outcome, Output, RequestId, Transport,
 };
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::behaviour::{MELODY_HZ, Voice};
+use super::address::{address_towards, host_text};
 use super::call::Call;
 use super::call_log::{CallLog, CallTable, SimEvent};
 use super::call_spec::CallSpec;
 use super::carrier::{CallHandle, CarrierError};
 use super::config::CarrierConfig;
+use super::ending::reason_text;
 use super::gatekeeper::Gatekeeper;
-use super::line::{self, LINE_QUEUE, LineCommand, LineEnd, LineReport, LineSetup};
-use super::negotiation::{CallMedia, Terms};
+use super::line::{LineCommand, LineEnd, LineReport};
+use super::media::melody;
 use super::outcome::{EndedBy, FinalStatus};
 use super::phone::{Phone, RegisterError, Registration};
 
@@ -49,10 +50,10 @@ const MAX_DATAGRAM_BYTES: usize = 65_536;
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Ports rest so long, so that late packets of one call do not reach the next.
 const PORT_REST: Duration = Duration::from_secs(2);
-/// Ports tried before a call is refused: others on this host may have taken some.
-const PORT_ATTEMPTS: usize = 64;
 /// How long the platform has to acknowledge our last BYEs at shutdown.
 const FAREWELL: Duration = Duration::from_millis(200);
+/// Digits by INFO remembered of one call.
+const MAX_INFO_DIGITS: usize = 256;
 /// Nothing to wait for.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -107,14 +108,15 @@ pub(super) struct Driver {
     pub(super) advertised: IpAddr,
     socket: UdpSocket,
     /// Where calls without media receive: open, never read.
-    sink: StdUdpSocket,
-    ports: PortAllocator,
-    lines: JoinSet<LineEnd>,
+    pub(super) sink: StdUdpSocket,
+    pub(super) ports: PortAllocator,
+    pub(super) lines: JoinSet<LineEnd>,
+    pub(super) line_keys: HashMap<task::Id, CallKey>,
     reports: mpsc::Receiver<LineReport>,
-    report_sender: mpsc::Sender<LineReport>,
+    pub(super) report_sender: mpsc::Sender<LineReport>,
     alarms: BinaryHeap<Reverse<(Instant, u64, Alarm)>>,
     next_serial: u64,
-    log: CallLog,
+    pub(super) log: CallLog,
     inbox: mpsc::Receiver<Command>,
     stop: CancellationToken,
 }
@@ -165,6 +167,7 @@ impl Driver {
             socket,
             ports,
             lines: JoinSet::new(),
+            line_keys: HashMap::new(),
             reports,
             report_sender,
             alarms: BinaryHeap::new(),
@@ -196,10 +199,8 @@ impl Driver {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {}
-            Some(ended) = self.lines.join_next(), if !self.lines.is_empty() => {
-                if let Ok(ended) = ended {
-                    self.on_line_end(ended);
-                }
+            Some(ended) = self.lines.join_next_with_id(), if !self.lines.is_empty() => {
+                self.on_line_end(ended);
             }
             Some(report) = self.reports.recv() => self.on_report(clock::monotonic(), &report),
             received = self.socket.recv_from(buffer) => self.on_received(received, buffer),
@@ -320,14 +321,25 @@ impl Driver {
             Event::Reinvited { leg, sdp } => self.on_reinvited(now, leg, sdp.as_deref()),
             Event::ReinviteAnswered { leg, sdp } => self.on_reinvite_answered(now, leg, sdp.as_deref()),
             Event::ReinviteFailed { leg, status } => self.on_reinvite_failed(now, leg, status),
-            Event::Info { leg, content_type, .. } => self.note_leg(now, leg, format!("INFO {content_type}")),
+            Event::Info { leg, content_type, body } => self.on_info(now, leg, &content_type, &body),
             Event::InfoAnswered { .. } => {}
         }
     }
 
-    fn on_line_end(&mut self, ended: LineEnd) {
-        if let Some(call) = self.calls.remove(&ended.key) {
-            self.close_call(call, Some(ended));
+    fn on_info(&mut self, now: Instant, leg: LegId, content_type: &str, body: &[u8]) {
+        let Some((_, call)) = self.call_of(leg) else { return };
+        call.note(now, format!("INFO {content_type}"));
+        let digit = InfoKind::from_content_type(content_type).and_then(|_| info::parse(body));
+        if let Some(heard) = digit.filter(|_| call.sim.info_digits.len() < MAX_INFO_DIGITS) {
+            call.sim.info_digits.push(heard.digit.as_char());
+        }
+    }
+
+    fn on_line_end(&mut self, ended: Result<(task::Id, LineEnd), JoinError>) {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let call = self.line_keys.remove(&id).and_then(|key| self.calls.remove(&key));
+        if let Some(call) = call {
+            self.close_call(call, ended.ok().map(|(_, ended)| ended));
         }
     }
 
@@ -353,10 +365,8 @@ impl Driver {
             self.end(clock::monotonic(), key, EndedBy::Us, None);
         }
         self.reports.close();
-        while let Some(ended) = self.lines.join_next().await {
-            if let Ok(ended) = ended {
-                self.on_line_end(ended);
-            }
+        while let Some(ended) = self.lines.join_next_with_id().await {
+            self.on_line_end(ended);
         }
     }
 
@@ -420,181 +430,9 @@ impl Driver {
         call.tell_line(now, LineCommand::Answered);
         self.log.note(at_ms, SimEvent::Answered(call.sim.clone()));
     }
-
-    /// Media for a new call: a port of its own, or the sink.
-    pub(super) fn open_media(&mut self, now: Instant, voice: Voice) -> Result<CallMedia, CarrierError> {
-        let session_id = u64::from(self.random.next_u32());
-        if voice == Voice::Absent {
-            let port = self.sink.local_addr().map_err(|_| CarrierError::NoPort)?.port();
-            return Ok(CallMedia::new(self.advertised, port, session_id));
-        }
-        for _ in 0..PORT_ATTEMPTS {
-            let port = self.ports.allocate(now).map_err(|_| CarrierError::NoPort)?;
-            let socket = StdUdpSocket::bind(SocketAddr::new(self.config.listen.ip(), port));
-            if let Ok(socket) = socket.and_then(|socket| socket.set_nonblocking(true).map(|()| socket)) {
-                let mut media = CallMedia::new(self.advertised, port, session_id);
-                media.socket = Some(socket);
-                media.port = Some(port);
-                return Ok(media);
-            }
-            self.ports.release(now, port);
-        }
-        Err(CarrierError::NoPort)
-    }
-
-    /// Gives the line new terms; starts it with the first ones, saying `voice`.
-    pub(super) fn agree(&mut self, now: Instant, key: CallKey, terms: Terms, voice: Voice) {
-        let seed = self.random.next_u64();
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        call.note(now, format!("media {} to {}", terms.codec_name(), terms.remote));
-        let Some(socket) = call.media.socket.take() else {
-            return call.tell_line(now, LineCommand::Agree(terms));
-        };
-        let (loss_percent, listen_for, records) = call.ear_settings();
-        let setup = LineSetup { key, socket, seed, terms, loss_percent, listen_for, records };
-        let (line, commands) = mpsc::channel(LINE_QUEUE);
-        self.lines.spawn(line::run(setup, commands, self.report_sender.clone()));
-        call.media.line = Some(line);
-        if call.answered_at.is_some() {
-            call.tell_line(now, LineCommand::Answered);
-        }
-        self.speak(now, key, voice);
-    }
-
-    /// Says this from now on.
-    pub(super) fn speak(&mut self, now: Instant, key: CallKey, voice: Voice) {
-        let clip = Arc::clone(&self.clip);
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        call.tell_line(now, LineCommand::Speak(voice));
-        if voice == Voice::Speak {
-            call.tell_line(now, LineCommand::Play { id: u32::MAX, samples: clip });
-        }
-    }
-
-    /// Ends a call from our side in whatever state it is.
-    pub(super) fn hang_up(&mut self, now: Instant, key: CallKey) {
-        let Some(call) = self.calls.get_mut(&key).filter(|call| !call.has_ended()) else { return };
-        let leg = call.leg;
-        let is_answered = call.answered_at.is_some();
-        if let Some(caller) = call.caller()
-            && !is_answered
-        {
-            // The end comes with the 487 (or whatever meets the CANCEL).
-            if caller.is_cancelled {
-                return;
-            }
-            caller.is_cancelled = true;
-            call.note(now, "cancelled");
-            let outcome = self.endpoint.cancel(now, leg, None);
-            if outcome == Outcome::Sent {
-                return;
-            }
-            return self.end(now, key, EndedBy::Us, Some(status(487, "Request Terminated")));
-        }
-        let cause = Reason { protocol: ReasonProtocol::Q850, cause: 16, text: None };
-        let outcome = self.endpoint.hang_up(now, leg, 480, Some(&cause));
-        self.check(now, key, "hang up", outcome);
-        let unanswered = (!is_answered).then(|| status(480, "Temporarily Unavailable"));
-        self.end(now, key, EndedBy::Us, unanswered);
-    }
-
-    pub(super) fn end_leg(&mut self, now: Instant, leg: LegId, by: EndedBy, status: FinalStatus) {
-        if let Some(key) = self.legs.get(&leg).copied() {
-            self.end(now, key, by, Some(status));
-        }
-    }
-
-    fn fail_leg(&mut self, now: Instant, leg: LegId, why: &str) {
-        self.note_leg(now, leg, why);
-        let status = FinalStatus { code: 408, phrase: why.to_owned(), reason: None };
-        self.end_leg(now, leg, EndedBy::Failure, status);
-    }
-
-    /// The call is over; it is closed when its line has said what it heard.
-    pub(super) fn end(&mut self, now: Instant, key: CallKey, by: EndedBy, status: Option<FinalStatus>) {
-        let Some(call) = self.calls.get_mut(&key).filter(|call| !call.has_ended()) else { return };
-        call.settle(now, wall_ms(), by, status);
-        call.note(now, format!("ended by {by:?}"));
-        self.legs.remove(&call.leg);
-        if call.media.line.take().is_some() {
-            return;
-        }
-        if let Some(call) = self.calls.remove(&key) {
-            self.close_call(call, None);
-        }
-    }
-
-    fn close_call(&mut self, mut call: Call, heard: Option<LineEnd>) {
-        if !call.has_ended() {
-            // Only a line that failed ends before its call.
-            let outcome = self.endpoint.hang_up(clock::monotonic(), call.leg, 500, None);
-            tracing::warn!(?outcome, "a simulator line failed; its call was ended");
-            self.legs.remove(&call.leg);
-            call.settle(clock::monotonic(), wall_ms(), EndedBy::Failure, None);
-        }
-        if let Some(port) = call.media.port {
-            self.ports.release(clock::monotonic(), port);
-        }
-        let at_ms = call.sim.ended_at_ms.unwrap_or_default();
-        let sim = call.finish(heard);
-        self.log.note(at_ms, SimEvent::Ended(sim));
-    }
-}
-
-/// A status without Reason.
-pub(super) fn status(code: u16, phrase: &str) -> FinalStatus {
-    FinalStatus { code, phrase: phrase.to_owned(), reason: None }
 }
 
 /// Milliseconds since the Unix epoch.
 pub(super) fn wall_ms() -> i64 {
     clock::wall().as_millisecond()
-}
-
-/// A user part that is safe in a SIP URI (RFC 3261 §25.1).
-pub(super) fn uri_user(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
-    let mut user = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if is_plain(byte) {
-            user.push(char::from(byte));
-        } else {
-            user.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    user
-}
-
-/// An address as it stands in a URI.
-pub(super) fn host_text(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    }
-}
-
-fn reason_text(reason: &Reason) -> String {
-    let protocol = match reason.protocol {
-        ReasonProtocol::Q850 => "Q.850",
-        ReasonProtocol::Sip => "SIP",
-    };
-    let text = reason.text.as_ref().map(|text| format!(";text={text:?}")).unwrap_or_default();
-    format!("{protocol};cause={}{text}", reason.cause)
-}
-
-/// The address peers reach us at: the socket's, or the one the kernel would send from.
-fn address_towards(local: SocketAddr, platform: SocketAddr) -> io::Result<IpAddr> {
-    if !local.ip().is_unspecified() {
-        return Ok(local.ip());
-    }
-    let any = if platform.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { local.ip() };
-    let probe = StdUdpSocket::bind(SocketAddr::new(any, 0))?;
-    // Connecting a UDP socket sends nothing; it only picks the route.
-    probe.connect(platform)?;
-    Ok(probe.local_addr()?.ip())
-}
-
-fn melody() -> Vec<i16> {
-    let notes = MELODY_HZ.map(|hz| super::mouth::tone_clip(hz, Duration::from_millis(400)));
-    notes.concat()
 }

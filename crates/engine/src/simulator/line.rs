@@ -72,7 +72,6 @@ pub(super) enum LineResult {
 
 /// What a line leaves behind.
 pub(super) struct LineEnd {
-    pub(super) key: CallKey,
     pub(super) facts: RtpFacts,
     pub(super) recording: Vec<i16>,
 }
@@ -96,12 +95,11 @@ pub(super) async fn run(
     mut commands: mpsc::Receiver<LineCommand>,
     reports: mpsc::Sender<LineReport>,
 ) -> LineEnd {
-    let key = setup.key;
     let mut line = match Line::new(setup) {
         Ok(line) => line,
         Err(error) => {
             tracing::warn!(%error, "simulator RTP socket is unusable");
-            return LineEnd { key, facts: RtpFacts::default(), recording: Vec::new() };
+            return LineEnd { facts: RtpFacts::default(), recording: Vec::new() };
         }
     };
     let mut heard = [0_u8; MAX_DATAGRAM + 1];
@@ -227,6 +225,6 @@ impl Line {
         facts.packets_sent = self.packets_sent;
         facts.bytes_sent = self.bytes_sent;
         facts.codec = Some(self.terms.codec_name());
-        LineEnd { key: self.key, facts, recording }
+        LineEnd { facts, recording }
     }
 }

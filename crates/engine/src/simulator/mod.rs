@@ -12,10 +12,11 @@
 //! * [`CallSpec`], [`Step`] — a call towards the platform and what its caller does.
 //! * [`CallOutcome`], [`RtpFacts`], [`SimCall`] — what was seen and heard.
 //!
-//! Inside, one driver task owns the SIP endpoint and decides everything (`driver`, `callee`,
-//! `caller`, `phone`); one task per call with media owns its RTP socket (`line`, made of an `ear`
+//! Inside, one driver task owns the SIP endpoint and decides everything (`driver`, with its parts
+//! `callee`, `caller`, `phone`, `media` and `ending`); one task per call with media owns its RTP socket (`line`, made of an `ear`
 //! and a `mouth`). Promises: every queue and table is bounded; calls without media start no task.
 
+mod address;
 mod behaviour;
 mod call;
 mod call_log;
@@ -26,8 +27,10 @@ mod carrier;
 mod config;
 mod driver;
 mod ear;
+mod ending;
 mod gatekeeper;
 mod line;
+mod media;
 mod mouth;
 mod negotiation;
 mod outcome;

@@ -26,6 +26,8 @@ pub struct CallOutcome {
     pub ended_by: EndedBy,
     /// The step that did not go as the script demanded, and why.
     pub failed_step: Option<String>,
+    /// DTMF received by SIP INFO.
+    pub info_digits: String,
     /// What was sent and heard.
     pub rtp: RtpFacts,
     /// What was heard, 8 kHz, in order of arrival, where

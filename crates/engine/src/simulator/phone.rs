@@ -11,8 +11,9 @@ use tandem_sip::{Flow, OutgoingRequest, RequestId, ResponseFacts, Transport};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use super::address::{host_text, uri_user};
 use super::behaviour::Plan;
-use super::driver::{Alarm, Driver, host_text, uri_user};
+use super::driver::{Alarm, Driver};
 use super::gatekeeper::answer_challenge;
 
 /// A user to register.
@@ -111,7 +112,8 @@ impl Driver {
         registration: Registration,
         reply: oneshot::Sender<Result<(), RegisterError>>,
     ) {
-        let username = registration.username.clone();
+        // As it will stand in the Request-URI of calls to it.
+        let username = uri_user(&registration.username);
         let phone = Phone {
             call_id: format!("reg-{:016x}@{}", self.random.next_u64(), host_text(self.advertised)),
             from_tag: format!("{:016x}", self.random.next_u64()),
@@ -135,7 +137,7 @@ impl Driver {
     fn send_register(&mut self, now: Instant, username: &str, authorization: Option<HeaderField>) {
         let Some(phone) = self.phones.get_mut(username) else { return };
         let host = &phone.registration.host;
-        let address = format!("sip:{}@{host}", uri_user(username));
+        let address = format!("sip:{username}@{host}");
         let uris = (OwnedUri::parse(&format!("sip:{host}")), Address::parse(&address));
         let (Ok(registrar), Ok(address)) = uris else {
             return self.give_up(now, username, RegisterError::BadName(username.to_owned()));
@@ -148,7 +150,7 @@ impl Driver {
             call_id: Some(phone.call_id.clone()),
             from_tag: Some(phone.from_tag.clone()),
             cseq: phone.cseq,
-            contact_user: Some(uri_user(username)),
+            contact_user: Some(username.to_owned()),
             headers: expires.into_iter().chain(authorization).collect(),
             ..OutgoingRequest::new(flow, Method::Register, registrar, address.clone(), address)
         };
@@ -170,7 +172,8 @@ impl Driver {
                     // Whoever gave up waiting is registered all the same.
                     let _ = reply.send(Ok(()));
                 }
-                let granted = Duration::from_secs(u64::from(facts.expires.unwrap_or(phone.expires_s)));
+                let granted = granted_s(facts, &username).unwrap_or(phone.expires_s);
+                let granted = Duration::from_secs(u64::from(granted));
                 self.set_alarm(now + (granted / 2).max(MIN_REFRESH), Alarm::Refresh(username));
             }
             401 | 407 => self.answer_registrar(now, &username, facts),
@@ -228,4 +231,14 @@ impl Driver {
             }
         }
     }
+}
+
+/// Seconds granted: our Contact's own parameter, else the header (RFC 3261 §10.2.4).
+fn granted_s(facts: &ResponseFacts, username: &str) -> Option<u32> {
+    let ours = facts.contacts.iter().find(|contact| contact.contains(&format!(":{username}@")));
+    let parameter = ours.and_then(|contact| {
+        let parameters = contact.rsplit('>').next()?;
+        parameters.split(';').find_map(|word| word.trim().strip_prefix("expires="))?.parse().ok()
+    });
+    parameter.or(facts.expires)
 }
