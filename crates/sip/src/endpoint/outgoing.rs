@@ -167,13 +167,6 @@ impl Endpoint {
         self.clients.get(calling.client).is_some_and(|entry| entry.machine.is_unanswered())
     }
 
-    /// Whether an outgoing INVITE has had no response at all, not even 100: the peer may be dead, and
-    /// another route better.
-    pub fn is_unheard(&self, leg: LegId) -> bool {
-        let Some(Phase::Calling(calling)) = self.legs.get(leg.0).map(|leg| &leg.phase) else { return false };
-        self.clients.get(calling.client).is_some_and(|entry| entry.machine.is_unanswered())
-    }
-
     /// After `Event::Answered { needs_answer: true }`: send the ACK with our answer.
     pub fn acknowledge(&mut self, now: Instant, leg: LegId, sdp: &[u8]) -> Outcome {
         let Some(entry) = self.legs.get_mut(leg.0).filter(|leg| !leg.is_over()) else { return Outcome::Gone };
