@@ -19,6 +19,7 @@ const LOCK_FILE: &str = "tandem.lock";
 pub struct Store {
     source: Source,
     reader: Reader,
+    applied: Vec<String>,
     /// Released by the operating system even after `kill -9`.
     _lock: Option<File>,
 }
@@ -30,16 +31,17 @@ impl Store {
         std::fs::create_dir_all(directory).map_err(|error| unusable(directory, &error))?;
         let lock = lock(directory)?;
         let path = directory.join(DATABASE_FILE);
-        migrate::sqlite(&path)?;
-        Ok(Self { source: Source::Sqlite(path.clone()), reader: Reader::sqlite(path), _lock: Some(lock) })
+        let applied = migrate::sqlite(&path)?;
+        Ok(Self { source: Source::Sqlite(path.clone()), reader: Reader::sqlite(path), applied, _lock: Some(lock) })
     }
 
     /// Opens a PostgreSQL database by its URL or key-value string. Several nodes may.
     pub async fn open_postgres(url: &str) -> Result<Self, StoreError> {
-        migrate::postgres(url).await?;
+        let applied = migrate::postgres(url).await?;
         Ok(Self {
             source: Source::Postgres(url.to_owned()),
             reader: Reader::postgres(url.to_owned()),
+            applied,
             _lock: None,
         })
     }
@@ -47,6 +49,11 @@ impl Store {
     /// Starts the Writer. Once per process, but for tests of several nodes.
     pub async fn start_writer(&self, config: WriterConfig) -> Result<(Writer, EventFeed), StoreError> {
         Writer::start(self.source.clone(), config).await
+    }
+
+    /// Names of the migrations that opening it ran; none when the schema was up to date.
+    pub fn applied(&self) -> &[String] {
+        &self.applied
     }
 
     /// The pool of read-only connections.

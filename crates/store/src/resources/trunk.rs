@@ -183,11 +183,13 @@ impl Trunk {
 
 /// Makes a trunk, with a credential and ACL entries of its own when the request carried them.
 pub struct CreateTrunk {
-    /// The trunk.
+    /// The trunk; it gets its id and its domain here.
     pub trunk: Trunk,
-    /// `username` and `password` of the request.
+    /// Ids to try in turn: the first whose domain is free is taken.
+    pub draws: Vec<TrunkId>,
+    /// `username` and `password` of the request; made for this trunk.
     pub credential: Option<Credential>,
-    /// `ip_whitelist` of the request.
+    /// `ip_whitelist` of the request; made for this trunk.
     pub acls: Vec<Acl>,
     /// Who asks.
     pub actor: Actor,
@@ -196,10 +198,10 @@ pub struct CreateTrunk {
 /// What became of a new trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreateTrunkOutcome {
-    /// Made.
-    Created,
-    /// Another trunk has its domain: draw another id.
-    DomainTaken,
+    /// Made, under this id.
+    Created(TrunkId),
+    /// Other trunks have all the domains drawn.
+    DomainsTaken,
     /// It names a part that is not the account's: the field's name.
     Unknown(&'static str),
 }
@@ -209,25 +211,29 @@ impl Command for CreateTrunk {
 
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<CreateTrunkOutcome, StoreError>> {
         Box::pin(async move {
-            let trunk = &self.trunk;
-            if let Some(field) = trunk.unknown_part(tx).await? {
+            if let Some(field) = self.trunk.unknown_part(tx).await? {
                 return Ok(CreateTrunkOutcome::Unknown(field));
             }
-            let mut params = trunk.params();
-            params.push(trunk.created_at.into());
-            params.push((&trunk.domain_label).into());
-            params.push(trunk.secret_sealed.as_ref().into());
-            if tx.execute(INSERT, &params).await? == 0 {
-                return Ok(CreateTrunkOutcome::DomainTaken);
+            for id in self.draws.iter().copied() {
+                let trunk = Trunk { id, domain_label: id.label(), ..self.trunk.clone() };
+                let mut params = trunk.params();
+                params.push(trunk.created_at.into());
+                params.push((&trunk.domain_label).into());
+                params.push(trunk.secret_sealed.as_ref().into());
+                if tx.execute(INSERT, &params).await? == 0 {
+                    continue;
+                }
+                trunk.note(tx, &self.actor, "create", &[]).await?;
+                if let Some(credential) = &self.credential {
+                    let credential = Credential { trunk: Some(id), ..credential.clone() };
+                    credential::insert(tx, &credential, &self.actor).await?;
+                }
+                for acl in &self.acls {
+                    acl::insert(tx, &Acl { trunk: Some(id), ..acl.clone() }, &self.actor).await?;
+                }
+                return Ok(CreateTrunkOutcome::Created(id));
             }
-            trunk.note(tx, &self.actor, "create", &[]).await?;
-            if let Some(credential) = &self.credential {
-                credential::insert(tx, credential, &self.actor).await?;
-            }
-            for acl in &self.acls {
-                acl::insert(tx, acl, &self.actor).await?;
-            }
-            Ok(CreateTrunkOutcome::Created)
+            Ok(CreateTrunkOutcome::DomainsTaken)
         })
     }
 }

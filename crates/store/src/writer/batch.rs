@@ -95,10 +95,10 @@ impl Runner {
             }
             match self.commit_with_retries(&mut jobs).await {
                 Ok(events) => {
+                    self.hand_over(events);
                     for job in jobs {
                         job.finish(Ok(()));
                     }
-                    self.hand_over(events);
                 }
                 Err(error @ StoreError::Statement { .. } | error @ StoreError::Data(_)) if jobs.len() > 1 => {
                     tracing::warn!(%error, commands = jobs.len(), "a batch failed; cutting it in half");

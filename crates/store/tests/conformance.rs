@@ -1,0 +1,23 @@
+//! Every function of the store, on SQLite and on PostgreSQL: one body, two tests.
+
+#![expect(clippy::unwrap_used, reason = "test code: a panic is the failure report")]
+
+#[path = "conformance/support.rs"]
+mod support;
+
+#[path = "conformance/calls.rs"]
+mod calls;
+#[path = "conformance/configuration.rs"]
+mod configuration;
+#[path = "conformance/ledger_model.rs"]
+mod ledger_model;
+#[path = "conformance/money.rs"]
+mod money;
+#[path = "conformance/opening.rs"]
+mod opening;
+#[path = "conformance/outbox.rs"]
+mod outbox;
+#[path = "conformance/records.rs"]
+mod records;
+#[path = "conformance/writer.rs"]
+mod writer;
