@@ -1,11 +1,47 @@
 //! The service: REST API, admission, billing, webhooks, jobs and configuration.
+//!
+//! [`Node`] starts everything; the rest is what the command line needs beside it.
 
 mod admission;
+mod api;
 pub mod auth;
 pub mod config;
+mod dev;
 mod directory;
-mod documents;
+pub mod doctor;
 pub mod egress;
+mod node;
+pub mod operator;
+pub mod reference;
 mod registrations;
+mod sounds;
 mod timeline;
 pub mod webhooks;
+
+pub use node::{Node, NodeOptions, StartError};
+/// A secret that cannot be printed.
+pub use secrecy::SecretString as Secret;
+/// The telephone network to test with.
+pub use tandem_engine::simulator;
+
+/// Brings the configured database to this version's schema; says which migrations ran.
+pub async fn migrate(config: &config::Config) -> Result<Vec<String>, StartError> {
+    node::prepare_data(config)?;
+    let store = node::open_store(config).await?;
+    Ok(store.applied().to_vec())
+}
+
+/// Seconds since the epoch, by the wall clock.
+pub fn wall_seconds() -> i64 {
+    tandem_model::clock::wall().as_second()
+}
+
+/// A random word of lower-case letters and digits: passwords for people to type into phones.
+pub fn random_word(length: usize) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    tandem_model::entropy::bytes::<64>()
+        .iter()
+        .take(length.min(64))
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect()
+}

@@ -3,14 +3,17 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tandem_model::{
-    ApplicationId, CallEnd, DeliveryChannel, EventId, EventKind, HangupSource, Money, Refusal, TrunkId,
+    ApplicationId, CallEnd, EventId, EventKind, HangupSource, Money, Refusal, TrunkId,
     UrlCall,
 };
 use tandem_store::OutboxEvent;
 use tandem_store::calls::{CallContext, CallRecord};
 
+use tandem_model::ports::Notice;
+
 use super::context::{Context, Product};
 use super::payload::{self, TrunkFacts};
+use crate::webhooks::callback_event;
 
 /// The name of our only region so far.
 const REGION: &str = "local";
@@ -195,8 +198,14 @@ pub(crate) fn ended_events(
     // There is no hangup webhook for a B leg: its Dial tells of it.
     if let (Some(hangup), None) = (&context.hangup, context.parent_call) {
         let form = payload::hangup_form(&context.facts, end, &context.rate, cost, zone);
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        events.push(callback_event(context, EventKind::Hangup, hangup, body, 1, end.ended_at));
+        events.push(callback_event(Notice {
+            account: context.facts.account.clone(),
+            call: context.facts.call,
+            event: EventKind::Hangup,
+            url: hangup.url.clone(),
+            method: hangup.method,
+            params: form,
+        }));
     }
     events
 }
@@ -227,56 +236,6 @@ fn trunk_event(
         body,
         secret_kind: "trunk".to_owned(),
         secret_ref: trunk.trunk_id.clone(),
-        sequence,
-        created_at: at,
-    }
-}
-
-fn callback_event(
-    context: &Context,
-    kind: EventKind,
-    to: &UrlCall,
-    body: String,
-    sequence: u64,
-    at: Timestamp,
-) -> OutboxEvent {
-    callback(
-        &context.facts.account,
-        Some(context.facts.call),
-        kind.name(),
-        kind.channel(),
-        to,
-        body,
-        sequence,
-        at,
-    )
-}
-
-/// A form-encoded callback signed with an account's token.
-pub(crate) fn callback(
-    account: &tandem_model::AccountId,
-    call: Option<tandem_model::CallId>,
-    kind: &str,
-    channel: DeliveryChannel,
-    to: &UrlCall,
-    body: String,
-    sequence: u64,
-    at: Timestamp,
-) -> OutboxEvent {
-    let end = to.url.find(['?', '#']).unwrap_or(to.url.len());
-    OutboxEvent {
-        event: EventId::random(),
-        account: account.clone(),
-        call,
-        endpoint_key: format!("{account}:{}", &to.url[..end]),
-        kind: kind.to_owned(),
-        channel,
-        url: to.url.clone(),
-        method: to.method,
-        content_type: "application/x-www-form-urlencoded".to_owned(),
-        body,
-        secret_kind: "account".to_owned(),
-        secret_ref: account.to_string(),
         sequence,
         created_at: at,
     }

@@ -10,8 +10,8 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use thiserror::Error;
 
 pub use sections::{
-    ApiConfig, BillingConfig, Config, DatabaseConfig, KycConfig, NodeConfig, RecordingsConfig, RtpConfig, SipConfig,
-    SpeechConfig, WebhooksConfig,
+    ApiConfig, BillingConfig, Config, DatabaseConfig, KycConfig, NodeConfig, RecordingsConfig, RtpConfig,
+    SipConfig, SpeechConfig, WebhooksConfig,
 };
 
 /// The embedded defaults: every key, commented.
@@ -83,9 +83,10 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Config
     let provenance = keys
         .into_iter()
         .map(|key| {
-            let value = figment
-                .find_value(&key)
-                .map_or_else(|_| String::new(), |value| shown(&key, &serde_json::to_string(&value).unwrap_or_default()));
+            let value = figment.find_value(&key).map_or_else(
+                |_| String::new(),
+                |value| shown(&key, &serde_json::to_string(&value).unwrap_or_default()),
+            );
             let origin = figment.find_metadata(&key).map_or("default", origin);
             (key, value, origin.to_owned())
         })
@@ -134,10 +135,17 @@ mod tests {
         let documented = default_keys();
         for (section, values) in fields.as_object().unwrap() {
             for key in values.as_object().unwrap().keys() {
-                assert!(documented.contains(&format!("{section}.{key}")), "defaults.toml lacks {section}.{key}");
+                assert!(
+                    documented.contains(&format!("{section}.{key}")),
+                    "defaults.toml lacks {section}.{key}"
+                );
             }
         }
-        assert!(loaded.provenance.iter().all(|(_, _, origin)| origin == "default"), "{:?}", loaded.provenance);
+        assert!(
+            loaded.provenance.iter().all(|(_, _, origin)| origin == "default"),
+            "{:?}",
+            loaded.provenance
+        );
     }
 
     #[test]

@@ -88,15 +88,12 @@ pub struct KycConfig {
 #[serde(deny_unknown_fields)]
 pub struct WebhooksConfig {
     pub allow_private: Vec<IpNet>,
-    pub max_in_flight: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpeechConfig {
     pub espeak: String,
-    pub cache_disk_bytes: u64,
-    pub cache_memory_bytes: u64,
     pub apology: String,
 }
 

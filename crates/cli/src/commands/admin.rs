@@ -1,0 +1,199 @@
+//! `tandem admin`: over the admin socket of a running node, or on its files when none runs.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use http::Method;
+use serde_json::{Value, json};
+use tandem_server::config::{Loaded, Overrides};
+
+use super::{block_on, load};
+use crate::arguments::{
+    Admin, AdminCommand, Arguments, CarrierCommand, CarrierFields, DeadLettersCommand, InventoryCommand,
+    MoneyMovement, PartnerCommand, RatesCommand,
+};
+use crate::{http as wire, output};
+
+pub(crate) fn run(arguments: &Arguments, admin: &Admin) -> anyhow::Result<()> {
+    let loaded = load(&admin.configuration, Overrides::default())?;
+    block_on(1, async {
+        let request = request(&admin.command)?;
+        let value = perform(&loaded, &request).await?;
+        output::data(arguments, &value, |value| (request.text)(value));
+        if matches!(admin.command, AdminCommand::VerifyLedger) {
+            anyhow::ensure!(value["ok"] == true, "the ledger does not verify");
+        }
+        Ok(())
+    })
+}
+
+/// An operator request and how its answer reads.
+struct OperatorRequest {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+    text: fn(&Value) -> String,
+}
+
+impl OperatorRequest {
+    fn get(path: &str, text: fn(&Value) -> String) -> Self {
+        Self { method: Method::GET, path: path.to_owned(), body: None, text }
+    }
+
+    fn post(path: String, body: Value, text: fn(&Value) -> String) -> Self {
+        Self { method: Method::POST, path, body: Some(body), text }
+    }
+}
+
+/// Sends it over the socket of a running node; without one, opens the files under the exclusive lock.
+async fn perform(loaded: &Loaded, request: &OperatorRequest) -> anyhow::Result<Value> {
+    let socket = loaded.config.node.data.join("admin.sock");
+    if is_listening(&socket).await {
+        let reply = wire::to_socket(&socket, request.method.clone(), &request.path, request.body.as_ref()).await?;
+        return wire::accepted(reply);
+    }
+    let reply = tandem_server::operator::offline(loaded, request.method.as_str(), &request.path, request.body.as_ref())
+        .await
+        .context("no node runs on this data folder, and its files cannot be opened")?;
+    wire::accepted(reply)
+}
+
+async fn is_listening(socket: &Path) -> bool {
+    tokio::net::UnixStream::connect(socket).await.is_ok()
+}
+
+fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
+    Ok(match command {
+        AdminCommand::Partner(PartnerCommand::Create {
+            name,
+            email,
+            currency,
+            balance,
+            company,
+            phone,
+            country,
+            max_accounts,
+        }) => OperatorRequest::post(
+            "/admin/partners".to_owned(),
+            json!({"name": name, "email": email, "currency": currency, "balance": balance, "company": company,
+                "phone": phone, "country": country, "max_accounts": max_accounts}),
+            |value| {
+                format!(
+                    "Partner {}\n  auth_id     {}\n  auth_token  {}   (shown once)\n  balance     {} {}",
+                    output::plain(&value["name"]),
+                    output::plain(&value["auth_id"]),
+                    output::plain(&value["auth_token"]),
+                    output::plain(&value["balance"]),
+                    output::plain(&value["currency"])
+                )
+            },
+        ),
+        AdminCommand::Partner(PartnerCommand::List) => OperatorRequest::get("/admin/partners", |value| {
+            output::table(&value["partners"], &["auth_id", "name", "email", "balance", "currency", "account_count"])
+        }),
+        AdminCommand::Credit(movement) => money("credit", movement),
+        AdminCommand::Adjust(movement) => money("adjust", movement),
+        AdminCommand::Refund(movement) => money("refund", movement),
+        AdminCommand::Carrier(CarrierCommand::Add(fields)) => {
+            OperatorRequest::post("/admin/carriers".to_owned(), carrier(fields), output::plain)
+        }
+        AdminCommand::Carrier(CarrierCommand::Update(fields)) => OperatorRequest {
+            method: Method::PUT,
+            path: format!("/admin/carriers/{}", encoded(&fields.name)),
+            body: Some(carrier(fields)),
+            text: output::plain,
+        },
+        AdminCommand::Carrier(CarrierCommand::List) => OperatorRequest::get("/admin/carriers", |value| {
+            output::table(
+                &value["carriers"],
+                &["name", "host", "port", "prefixes", "priority", "weight", "cps_limit", "concurrent_limit", "enabled"],
+            )
+        }),
+        AdminCommand::Carrier(CarrierCommand::Remove { name }) => OperatorRequest {
+            method: Method::DELETE,
+            path: format!("/admin/carriers/{}", encoded(name)),
+            body: None,
+            text: |_| "Removed.".to_owned(),
+        },
+        AdminCommand::Rates(RatesCommand::Import { deck, currency, default, file }) => {
+            let csv = if file == "-" {
+                let mut text = String::new();
+                std::io::stdin().read_to_string(&mut text)?;
+                text
+            } else {
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?
+            };
+            OperatorRequest {
+                method: Method::PUT,
+                path: format!("/admin/decks/{}", encoded(deck)),
+                body: Some(json!({"currency": currency, "default": default, "csv": csv})),
+                text: |value| format!("{} prefixes in deck {}", output::plain(&value["prefixes"]), output::plain(&value["name"])),
+            }
+        }
+        AdminCommand::Rates(RatesCommand::List) => OperatorRequest::get("/admin/decks", |value| {
+            output::table(&value["decks"], &["name", "currency", "default", "prefixes"])
+        }),
+        AdminCommand::Inventory(InventoryCommand::Add { numbers, country, region, setup, monthly, currency }) => {
+            OperatorRequest::post(
+                "/admin/inventory".to_owned(),
+                json!({"numbers": numbers, "country": country, "region": region, "setup_fee": setup,
+                    "monthly_fee": monthly, "currency": currency}),
+                |value| format!("{} numbers added", output::plain(&value["added"])),
+            )
+        }
+        AdminCommand::Inventory(InventoryCommand::List) => OperatorRequest::get("/admin/inventory", |value| {
+            output::table(&value["numbers"], &["e164", "country", "status", "account_id", "setup_fee", "monthly_fee"])
+        }),
+        AdminCommand::VerifyLedger => OperatorRequest::get("/admin/ledger/verify", |value| {
+            serde_json::to_string_pretty(value).unwrap_or_default()
+        }),
+        AdminCommand::DeadLetters(DeadLettersCommand::List) => OperatorRequest::get("/admin/dead-letters", |value| {
+            output::table(&value["events"], &["event_id", "kind", "account_id", "call_id", "url", "attempts", "last_status"])
+        }),
+        AdminCommand::DeadLetters(DeadLettersCommand::Replay { event }) => OperatorRequest::post(
+            "/admin/dead-letters/replay".to_owned(),
+            json!({"event": event}),
+            |value| format!("{} events will be sent again", output::plain(&value["replayed"])),
+        ),
+    })
+}
+
+fn money(kind: &str, movement: &MoneyMovement) -> OperatorRequest {
+    OperatorRequest::post(
+        format!("/admin/accounts/{}/{kind}", encoded(&movement.account)),
+        json!({"amount": movement.amount, "reference": movement.reference, "description": movement.description}),
+        |value| {
+            format!(
+                "{}; balance {} {}",
+                if value["repeated"] == true { "Already booked under this reference" } else { "Booked" },
+                output::plain(&value["balance"]),
+                output::plain(&value["currency"])
+            )
+        },
+    )
+}
+
+/// Only what was given.
+fn carrier(fields: &CarrierFields) -> Value {
+    let mut body = json!({
+        "name": fields.name, "host": fields.host, "port": fields.port, "priority": fields.priority,
+        "weight": fields.weight, "cps_limit": fields.cps, "concurrent_limit": fields.concurrent,
+        "number_format": fields.number_format, "username": fields.username, "password": fields.password,
+        "realm": fields.realm, "enabled": fields.enabled,
+    });
+    if let Some(body) = body.as_object_mut() {
+        body.retain(|_, value| !value.is_null());
+        if !fields.prefixes.is_empty() {
+            body.insert("prefixes".to_owned(), json!(fields.prefixes));
+        }
+        if !fields.sources.is_empty() {
+            body.insert("sources".to_owned(), json!(fields.sources));
+        }
+    }
+    body
+}
+
+fn encoded(segment: &str) -> String {
+    form_urlencoded::byte_serialize(segment.as_bytes()).collect::<String>().replace('+', "%20")
+}

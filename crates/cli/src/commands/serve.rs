@@ -1,0 +1,43 @@
+//! `tandem serve`: one node, until a signal.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde_json::json;
+use tandem_server::config::Overrides;
+use tandem_server::{Node, NodeOptions};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{block_on, load};
+use crate::arguments::{Arguments, Serve};
+
+pub(crate) fn run(arguments: &Arguments, serve: &Serve) -> anyhow::Result<()> {
+    let mut overrides = Overrides::default()
+        .set_some("api.listen", serve.api.clone())
+        .set_some("sip.listen", serve.sip.clone())
+        .set_some("node.name", serve.node.clone());
+    if serve.dev {
+        overrides = overrides.set("webhooks.allow_private", vec!["127.0.0.0/8", "::1/128"]).set("recordings.all", true);
+    }
+    let loaded = load(&serve.configuration, overrides)?;
+    let threads = loaded.config.node.threads;
+    block_on(threads, async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let options = NodeOptions { dev: serve.dev, fault: serve.fault.clone() };
+        let node = Node::start(loaded, options).await?;
+        if serve.ready_json || arguments.json {
+            println!("{}", json!({"api": node.api_url(), "sip": node.sip_addr().to_string()}));
+            std::io::stdout().flush()?;
+        }
+        eprintln!("Ready. API {}   SIP {} (UDP)", node.api_url(), node.sip_addr());
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            fatal = node.failed() => anyhow::bail!("the node stopped: {fatal}"),
+        }
+        eprintln!("Draining: new calls are refused, live ones have {} s.", serve.drain);
+        node.shutdown(Duration::from_secs(serve.drain)).await;
+        Ok(())
+    })
+}

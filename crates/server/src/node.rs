@@ -1,0 +1,381 @@
+//! One node: everything started in the order in which it depends on each other, and stopped in reverse.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tandem_engine::{Engine, EngineConfig, EngineError, EngineHandle, Limits, Timing};
+use tandem_model::ports::{Observer, Ports};
+use tandem_model::clock;
+use tandem_store::nodes::Heartbeat;
+use tandem_store::{Store, StoreError, Writer, WriterConfig};
+use thiserror::Error;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::{Admission, Reaper};
+use crate::api::{self, AppState, Live, Shared};
+use crate::auth::{Vault, VaultError};
+use crate::config::{Config, Loaded};
+use crate::directory::{Directory, Feed, LoadError, OurHosts};
+use crate::egress::{Egress, EgressPolicy};
+use crate::registrations::StoredRegistrations;
+use crate::sounds::{Espeak, SoundLibrary};
+use crate::timeline::{Timelines, Unwatched};
+use crate::webhooks::{CallDocuments, DeliveryEngine, DocumentFetcher};
+
+/// A node says that it lives this often.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The reaper looks this often.
+const REAP: Duration = Duration::from_secs(5);
+
+/// How a node is started besides its configuration.
+#[derive(Clone, Debug, Default)]
+pub struct NodeOptions {
+    /// Development: `GET /` shows calls as they happen.
+    pub dev: bool,
+    /// A deliberate fault, for the kill loop to find.
+    pub fault: Option<String>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address in the configuration is none.
+    #[error("{key} is {value:?}: give an address and a port, such as 127.0.0.1:5060")]
+    Address {
+        /// Which key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// Some other value in the configuration cannot be.
+    #[error("{0}")]
+    Configuration(String),
+    /// A socket could not be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The data folder cannot be used.
+    #[error("the data folder {path} cannot be used: {source}")]
+    Data {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The master key.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The database.
+    #[error("the database: {0}")]
+    Store(#[from] StoreError),
+    /// The directory could not be read from it.
+    #[error("the directory: {0}")]
+    Directory(#[from] LoadError),
+    /// SIP or RTP.
+    #[error("the engine: {0}")]
+    Engine(#[from] EngineError),
+}
+
+/// A running node.
+pub struct Node {
+    api_url: String,
+    engine: EngineHandle,
+    writer: Writer,
+    deliveries: TaskTracker,
+    delivery_stop: CancellationToken,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+    fatal: watch::Receiver<Option<String>>,
+    _store: Arc<Store>,
+}
+
+/// Opens the store that the configuration names.
+pub(crate) async fn open_store(config: &Config) -> Result<Store, StartError> {
+    if config.database.url.is_empty() {
+        Ok(Store::open_sqlite(&config.node.data).await?)
+    } else {
+        Ok(Store::open_postgres(&config.database.url).await?)
+    }
+}
+
+/// Makes the folders of a data folder.
+pub(crate) fn prepare_data(config: &Config) -> Result<(), StartError> {
+    let path = &config.node.data;
+    std::fs::create_dir_all(path.join("recordings"))
+        .map_err(|source| StartError::Data { path: path.display().to_string(), source })
+}
+
+impl Node {
+    /// Starts everything; returns once calls and requests are served.
+    pub async fn start(loaded: Loaded, options: NodeOptions) -> Result<Self, StartError> {
+        let config = Arc::new(loaded.config);
+        prepare_data(&config)?;
+        let vault = Arc::new(Vault::open(&config.node.data.join("master.key"))?);
+        let store = Arc::new(open_store(&config).await?);
+        let (writer, events) = store.start_writer(writer_config(&config, &options)?).await?;
+
+        let sip_bind = address("sip.listen", &config.sip.listen)?;
+        let advertised = advertised_ip(&config, sip_bind)?;
+        let policy = Arc::new(EgressPolicy { allow: config.webhooks.allow_private.clone() });
+        let directory = Directory::new(our_hosts(&config, sip_bind, advertised), policy.clone());
+        let feed = Feed::load(directory.clone(), store.reader(), vault.clone()).await?;
+        let secrets = Arc::new(directory.clone());
+
+        let timelines = options.dev.then(Timelines::default);
+        let observer: Arc<dyn Observer> = match &timelines {
+            Some(timelines) => Arc::new(timelines.clone()),
+            None => Arc::new(Unwatched),
+        };
+        let zone = TimeZone::get(&config.billing.webhook_timezone)
+            .map_err(|error| StartError::Configuration(format!("billing.webhook_timezone: {error}")))?;
+        let egress = Egress::new(policy.as_ref().clone())
+            .map_err(|error| StartError::Configuration(format!("outgoing HTTP: {error}")))?;
+        let delivery_stop = CancellationToken::new();
+        let deliveries = TaskTracker::new();
+        let delivery =
+            DeliveryEngine::new(writer.clone(), egress.clone(), secrets.clone(), observer.clone());
+        deliveries.spawn(delivery.run(events, delivery_stop.clone()));
+        deliveries.close();
+        let admission = Admission::new(directory.clone(), config.clone(), writer.clone(), observer.clone(), zone);
+        let fetcher = DocumentFetcher::new(egress.clone(), secrets);
+        let ports = Ports {
+            directory: Arc::new(directory.clone()),
+            admission: Arc::new(admission.clone()),
+            documents: Arc::new(CallDocuments::new(fetcher, writer.clone(), observer.clone())),
+            sounds: Arc::new(SoundLibrary::new(&config.node.data, Arc::new(Espeak::at(&config.speech.espeak)), egress)),
+            registrations: Arc::new(StoredRegistrations::new(store.reader(), writer.clone())),
+            observer,
+        };
+        let engine = Engine::start(engine_config(&config, sip_bind, advertised, &vault, &writer), ports).await?;
+
+        let (fail, fatal) = watch::channel(None);
+        let cancel = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let reaper = Reaper::new(store.reader(), admission.clone());
+        tasks.spawn(reap(reaper, engine.clone(), cancel.clone()));
+        tasks.spawn(beat(writer.clone(), fail, cancel.clone()));
+        let nudge = feed.nudge();
+        tasks.spawn(feed.follow(cancel.clone()));
+
+        let listener = TcpListener::bind(&config.api.listen)
+            .await
+            .map_err(|source| StartError::Listen { address: config.api.listen.clone(), source })?;
+        let bound = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { address: config.api.listen.clone(), source })?;
+        let api_url =
+            if config.api.public_url.is_empty() { format!("http://{bound}") } else { config.api.public_url.clone() };
+        let state = AppState::new(Shared {
+            config: config.clone(),
+            vault,
+            reader: store.reader(),
+            writer: writer.clone(),
+            directory,
+            live: Some(Live { admission, engine: engine.clone() }),
+            timelines,
+            nudge,
+        });
+        let mut routes = api::router(state.clone());
+        if options.dev {
+            routes = crate::dev::router(state.clone()).fallback_service(routes);
+        }
+        serve_http(&tasks, listener, routes, cancel.clone());
+        let socket = config.node.data.join("admin.sock");
+        serve_admin(&tasks, &socket, crate::operator::router(state), cancel.clone())?;
+        Ok(Self { api_url, engine, writer, deliveries, delivery_stop, cancel, tasks, fatal, _store: store })
+    }
+
+    /// How clients reach the API.
+    pub fn api_url(&self) -> &str {
+        &self.api_url
+    }
+
+    /// Where SIP is served.
+    pub fn sip_addr(&self) -> SocketAddr {
+        self.engine.sip_addr()
+    }
+
+    /// Waits until the node cannot go on: another process took its name over, or the disk is gone.
+    pub async fn failed(&self) -> String {
+        let mut fatal = self.fatal.clone();
+        match fatal.wait_for(Option::is_some).await {
+            Ok(words) => words.clone().unwrap_or_default(),
+            Err(_) => "its heartbeat task ended".to_owned(),
+        }
+    }
+
+    /// Refuses new calls, gives live ones `drain`, ends the rest, delivers what is at hand, stops.
+    pub async fn shutdown(self, drain: Duration) {
+        self.engine.drain(drain).await;
+        self.engine.shutdown().await;
+        self.cancel.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.delivery_stop.cancel();
+        self.deliveries.wait().await;
+        self.writer.shutdown().await;
+    }
+}
+
+/// The first sweep comes at once: people at both ends of an orphan wait in silence.
+async fn reap(reaper: Reaper, engine: EngineHandle, cancel: CancellationToken) {
+    loop {
+        match reaper.find().await {
+            Ok(calls) if calls.is_empty() => {}
+            Ok(calls) => {
+                let orphans = calls.iter().map(tandem_store::calls::LiveCall::orphan).collect();
+                let said = engine.end_orphans(orphans).await;
+                match reaper.settle(calls).await {
+                    Ok(settled) => tracing::info!(settled, dialogs_ended = said, "calls of a process that is gone are settled"),
+                    Err(error) => tracing::error!(%error, "orphaned calls could not be settled; trying again"),
+                }
+            }
+            Err(error) => tracing::error!(%error, "orphaned calls could not be looked for"),
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(REAP) => {}
+        }
+    }
+}
+
+async fn beat(writer: Writer, fail: watch::Sender<Option<String>>, cancel: CancellationToken) {
+    loop {
+        match writer.submit(Heartbeat { at: clock::wall() }).await {
+            Ok(()) => {}
+            Err(error @ StoreError::Fenced { .. }) => {
+                fail.send_replace(Some(format!("another process runs under this node's name: {error}")));
+                return;
+            }
+            Err(error) => tracing::error!(%error, "the heartbeat could not be written; admission is closed meanwhile"),
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(HEARTBEAT) => {}
+        }
+    }
+}
+
+fn serve_http(tasks: &TaskTracker, listener: TcpListener, router: axum::Router, cancel: CancellationToken) {
+    tasks.spawn(async move {
+        let serve = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>());
+        if let Err(error) = serve.with_graceful_shutdown(async move { cancel.cancelled().await }).await {
+            tracing::error!(%error, "the API stopped");
+        }
+    });
+}
+
+/// The operator's door: only this machine's owner of the data folder gets through its permissions.
+fn serve_admin(
+    tasks: &TaskTracker,
+    socket: &std::path::Path,
+    router: axum::Router,
+    cancel: CancellationToken,
+) -> Result<(), StartError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let failed = |source| StartError::Listen { address: socket.display().to_string(), source };
+    if socket.exists() {
+        std::fs::remove_file(socket).map_err(failed)?;
+    }
+    let listener = UnixListener::bind(socket).map_err(failed)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    tasks.spawn(async move {
+        let serve = axum::serve(listener, router.into_make_service());
+        if let Err(error) = serve.with_graceful_shutdown(async move { cancel.cancelled().await }).await {
+            tracing::error!(%error, "the admin socket stopped");
+        }
+    });
+    Ok(())
+}
+
+fn writer_config(config: &Config, options: &NodeOptions) -> Result<WriterConfig, StartError> {
+    let writer = WriterConfig::for_node(&config.node.name, clock::wall());
+    match &options.fault {
+        None => Ok(writer),
+        #[cfg(feature = "planted-faults")]
+        Some(fault) => {
+            let planted = fault
+                .parse()
+                .map_err(|_| StartError::Configuration(format!("no such fault: {fault}")))?;
+            Ok(WriterConfig { fault: Some(planted), ..writer })
+        }
+        #[cfg(not(feature = "planted-faults"))]
+        Some(_) => Err(StartError::Configuration(
+            "--fault needs a binary built with --features planted-faults".to_owned(),
+        )),
+    }
+}
+
+fn address(key: &'static str, value: &str) -> Result<SocketAddr, StartError> {
+    let refused = || StartError::Address { key, value: value.to_owned() };
+    value.to_socket_addrs().map_err(|_| refused())?.next().ok_or_else(refused)
+}
+
+/// The configured address, the listening one, or the one this machine speaks from.
+fn advertised_ip(config: &Config, bind: SocketAddr) -> Result<IpAddr, StartError> {
+    if !config.sip.advertise.is_empty() {
+        let value = &config.sip.advertise;
+        return value.parse().map_err(|_| StartError::Address { key: "sip.advertise", value: value.clone() });
+    }
+    if !bind.ip().is_unspecified() {
+        return Ok(bind.ip());
+    }
+    // Connecting a datagram socket sends nothing; it only asks the routing table.
+    let spoken_from = UdpSocket::bind("0.0.0.0:0")
+        .and_then(|socket| socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()))
+        .map(|address| address.ip());
+    Ok(spoken_from.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)))
+}
+
+fn our_hosts(config: &Config, bind: SocketAddr, advertised: IpAddr) -> OurHosts {
+    let mut addresses = HashSet::from([advertised.to_string()]);
+    if bind.ip().is_unspecified() || bind.ip().is_loopback() {
+        addresses.extend(["127.0.0.1".to_owned(), "localhost".to_owned()]);
+    }
+    if !bind.ip().is_unspecified() {
+        addresses.insert(bind.ip().to_string());
+    }
+    OurHosts {
+        trunk_domain: config.sip.domain.to_ascii_lowercase(),
+        registrar: config.sip.registrar.to_ascii_lowercase(),
+        application_domain: config.sip.application_domain.to_ascii_lowercase(),
+        addresses,
+    }
+}
+
+fn engine_config(
+    config: &Config,
+    bind: SocketAddr,
+    advertised: IpAddr,
+    vault: &Vault,
+    writer: &Writer,
+) -> EngineConfig {
+    EngineConfig {
+        advertised_ip: advertised,
+        hosts: vec![
+            config.sip.registrar.to_ascii_lowercase(),
+            config.sip.domain.to_ascii_lowercase(),
+            config.sip.application_domain.to_ascii_lowercase(),
+        ],
+        rtp_ports: config.rtp.first_port..=config.rtp.last_port,
+        rtp_threads: config.rtp.threads,
+        generation: writer.node().map_or(0, |node| (node.epoch & 0xffff_ffff) as u32),
+        limits: Limits { sessions: config.sip.max_sessions, ..Limits::default() },
+        timing: Timing {
+            ring_timeout: Duration::from_secs(u64::from(config.sip.ring_timeout_s)),
+            media_timeout: Duration::from_secs(u64::from(config.sip.media_timeout_s)),
+            ..Timing::default()
+        },
+        ..EngineConfig::new(bind, vault.nonce_key())
+    }
+}
