@@ -196,7 +196,8 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(32);
 impl SessionTimer {
     pub(crate) fn starting(now: Instant, request: SessionRequest) -> Self {
         let SessionRequest { interval, we_refresh } = request;
-        let wait = if we_refresh { interval / 2 } else { interval - EXPIRY_MARGIN.min(interval / 3) };
+        let wait =
+            if we_refresh { interval / 2 } else { interval.saturating_sub(EXPIRY_MARGIN.min(interval / 3)) };
         Self { interval, we_refresh, at: now + wait }
     }
 }

@@ -91,7 +91,7 @@ impl OutgoingInvite {
             call_id: None,
             route: Vec::new(),
             sdp: None,
-            ring_timeout: Duration::from_secs(60),
+            ring_timeout: Duration::from_mins(1),
             max_forwards: 70,
             nat_policy: NatPolicy::default(),
         }

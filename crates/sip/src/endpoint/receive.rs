@@ -20,7 +20,7 @@ use crate::transaction::{ReplyTemplate, reply_flow};
 const OVERLOAD_RETRY_AFTER: &str = "5";
 /// A proxy's timer C may be as short as three minutes; a provisional each minute keeps it alive
 /// (RFC 3261 §13.3.1.1).
-pub(super) const PROVISIONAL_REPEAT: Duration = Duration::from_secs(60);
+pub(super) const PROVISIONAL_REPEAT: Duration = Duration::from_mins(1);
 
 impl Endpoint {
     pub(super) fn receive(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
