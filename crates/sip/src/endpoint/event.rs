@@ -189,11 +189,11 @@ pub enum Event {
 /// Why a leg ended without BYE, CANCEL or a failure response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Termination {
-    /// No response at all within 64×T1 (timers B and F).
+    /// No final response within 64×T1 (timers B and F), or the peer answered 408 inside the dialog.
     Timeout,
     /// It rang until its ring timeout (timer C); CANCEL has been sent.
     RingTimeout,
-    /// The peer answered 481 or 408 to an in-dialog request: it no longer knows the call.
+    /// The peer answered 481 to an in-dialog request: it no longer knows the call.
     Gone481,
     /// The path to the peer failed.
     TransportFailed,

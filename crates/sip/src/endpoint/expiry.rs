@@ -101,6 +101,7 @@ impl Endpoint {
         let Some(leg) = self.legs.get_mut(key).filter(|leg| !leg.is_over()) else { return };
         leg.phase = Phase::Closing { bye_after_ack: None };
         leg.unacked = None;
+        self.refuse_peer_offer(now, key);
         self.finish_closing(now, key, None);
         self.event(Event::Terminated { leg: LegId(key), why });
     }
@@ -209,6 +210,7 @@ impl Endpoint {
         if !session.we_refresh {
             leg.phase = Phase::Closing { bye_after_ack: None };
             leg.unacked = None;
+            self.refuse_peer_offer(now, key);
             self.finish_closing(now, key, None);
             self.event(Event::Terminated { leg: LegId(key), why: Termination::SessionExpired });
             return;

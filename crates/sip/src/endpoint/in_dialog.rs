@@ -42,6 +42,14 @@ impl Endpoint {
         self.event(Event::Acked { leg: LegId(key), sdp: sdp(&request.common) });
     }
 
+    /// A leg ends while the peer's offer waits for our answer: it gets one.
+    pub(super) fn refuse_peer_offer(&mut self, now: Instant, key: Key) {
+        let offer = self.legs.get_mut(key).and_then(|leg| leg.peer_offer.take());
+        if let Some(server) = offer {
+            self.reply(now, server, Reply::status(487), |_| ());
+        }
+    }
+
     /// Send the BYE of a leg that is over; without room for its transaction the leg just goes.
     pub(super) fn finish_closing(&mut self, now: Instant, key: Key, reason: Option<&super::Reason>) {
         if self.send_bye(now, key, ClientUser::Bye(key), reason).is_none() {

@@ -274,6 +274,7 @@ impl Endpoint {
     }
 
     fn cut_leg(&mut self, now: Instant, key: crate::arena::Key) {
+        self.refuse_peer_offer(now, key);
         let Some(leg) = self.drop_leg(key) else { return };
         match &leg.phase {
             Phase::Incoming(incoming) => {

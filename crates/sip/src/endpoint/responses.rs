@@ -252,6 +252,11 @@ impl Endpoint {
         else {
             return self.refuse_answer(now, client, flow, response);
         };
+        if leg.is_over() {
+            // Nobody waits for the answer any more, but it is acknowledged.
+            self.send_leg_ack(client, key, common.cseq.number, b"");
+            return;
+        }
         leg.dialog.refresh_target(common);
         if let Some(session) = session_answer(&common.headers) {
             leg.session = Some(SessionTimer::starting(now, session));
@@ -308,6 +313,7 @@ impl Endpoint {
         let why = if status == 481 { Termination::Gone481 } else { Termination::Timeout };
         leg.phase = Phase::Closing { bye_after_ack: None };
         leg.unacked = None;
+        self.refuse_peer_offer(now, key);
         if status == 481 {
             self.drop_leg(key);
         } else {

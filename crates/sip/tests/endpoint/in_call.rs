@@ -329,3 +329,33 @@ fn requests_follow_a_peer_whose_nat_binding_moved() {
     let _ = bench.endpoint.bye(bench.now, leg, None);
     assert_eq!(bench.sent_to()[0].0.port(), 61_000);
 }
+
+#[test]
+fn an_offer_left_open_when_the_call_is_lost_gets_its_answer() {
+    let mut bench = Bench::new();
+    let (leg, tag) = bench.answered();
+    bench.receive(&request("INVITE", 2, "z9hG4bKre", &tag, "", SDP));
+    assert_eq!(bench.endpoint.info(bench.now, leg, "application/dtmf", b"5"), Outcome::Sent);
+    bench.events();
+    let info = bench.only_sent();
+    bench.receive(&response_to(&info, 481, "", "", ""));
+    assert_eq!(bench.summaries(), ["487"]);
+    let last = bench.events().pop();
+    assert!(matches!(last, Some(Event::Terminated { why: Termination::Gone481, .. })), "{last:?}");
+    bench.assert_empty();
+}
+
+#[test]
+fn an_answer_to_our_reinvite_after_our_bye_is_acknowledged_and_not_reported() {
+    let mut bench = Bench::new();
+    let (leg, _, _) = bench.connected("b");
+    let _ = bench.endpoint.reinvite(bench.now, leg, Some(SDP.as_bytes()));
+    let reinvite = bench.only_sent();
+    assert_eq!(bench.endpoint.bye(bench.now, leg, None), Outcome::Sent);
+    let bye = bench.only_sent();
+    bench.receive(&answer_to(&reinvite, "b", ""));
+    assert_eq!(bench.summaries(), ["ACK"]);
+    bench.receive(&response_to(&bye, 200, "", "", ""));
+    assert!(bench.events().is_empty());
+    bench.assert_empty();
+}
