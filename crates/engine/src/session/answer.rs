@@ -1,7 +1,8 @@
 //! Answering A: description, media, durability, 200 — in this order.
 
 use tandem_callflow::{End, Input, Leg as Name};
-use tandem_media::Start;
+use tandem_media::wav::{Channels, Encoding};
+use tandem_media::{RecordFormat, Start};
 use tandem_model::ports::{Answered, TraceKind};
 use tandem_model::{DialogRecord, HangupCause, HangupSource, LegRole, clock};
 use tandem_sip::sdp::{AudioCapabilities, AudioCodec};
@@ -11,7 +12,7 @@ use super::leg::Stage;
 use super::negotiate::{AudioError, codecs_like, leg_media};
 use super::record::{Disposition, Moment};
 use super::{Done, Session};
-use crate::rtp::{MediaKey, OpenLeg, RecordRequest};
+use crate::rtp::{MediaKey, OpenLeg, RecordRequest, RtpLeg};
 
 impl Session {
     /// `Effect::Answer`: everything but the 200, which waits for the store.
@@ -126,7 +127,7 @@ impl Session {
         if let Some(media) = self.legs.get(position)?.media.as_ref() {
             return Some(media.local_rtp());
         }
-        let beside = self.legs.iter().find_map(|leg| leg.media.as_ref()).map(crate::rtp::RtpLeg::key);
+        let beside = self.legs.iter().find_map(|leg| leg.media.as_ref()).map(RtpLeg::key);
         match self.shard.media.open(OpenLeg { beside, events: self.media_events.clone() }) {
             Ok(media) => {
                 let local = media.local_rtp();
@@ -151,7 +152,6 @@ impl Session {
         if let Err(error) = media.configure(told) {
             tracing::error!(call_id = %self.call_id(), %error, "a media worker did not take a leg's settings");
         }
-        self.legs[position].configured = true;
         self.trace(TraceKind::Audio, || {
             let leg = &self.legs[position];
             let agreed = leg.audio.agreed();
@@ -161,18 +161,23 @@ impl Session {
         });
     }
 
-    /// Starts the recording of an admitted call on the leg that hears both sides.
+    /// Starts the recording of an admitted call: on A's media, where the caller is left and the callee
+    /// right, unless A is being recorded already.
     pub(super) fn start_recording(&mut self, position: usize) {
         let Some(leg) = self.legs.get(position) else { return };
         let Some(recording) = leg.record.as_ref().and_then(|record| record.recording.clone()) else { return };
-        let Some(media) = leg.media.as_ref() else { return };
-        let format = tandem_media::RecordFormat {
-            encoding: tandem_media::wav::Encoding::Pcm16,
-            channels: tandem_media::wav::Channels::Stereo,
-        };
+        let a_is_free = self.legs.iter().enumerate().all(|(other, leg)| {
+            let recorded = leg.record.as_ref().is_some_and(|record| record.recording.is_some());
+            !leg.taps_a && (other == position || other > 0 || !recorded)
+        });
+        let taps_a = position > 0 && a_is_free && self.legs[0].media.is_some();
+        let Some(media) = self.legs[if taps_a { 0 } else { position }].media.as_ref() else { return };
+        let format = RecordFormat { encoding: Encoding::Pcm16, channels: Channels::Stereo };
         match media.record(RecordRequest { path: recording.path, format, silence: None }) {
             Ok(()) => {
-                if let Some(record) = self.legs[position].record.as_deref_mut() {
+                let leg = &mut self.legs[position];
+                leg.taps_a = taps_a;
+                if let Some(record) = leg.record.as_deref_mut() {
                     record.recording_open = true;
                 }
             }
@@ -180,9 +185,17 @@ impl Session {
         }
     }
 
+    /// Ends the recording of a leg that ran on A's media.
+    pub(super) fn stop_recording_of_a(&self) {
+        if let Some(Err(error)) = self.legs.first().and_then(|a| a.media.as_ref()).map(RtpLeg::stop_recording)
+        {
+            tracing::error!(call_id = %self.call_id(), %error, "a recording was not stopped");
+        }
+    }
+
     /// The media key of a leg.
     pub(super) fn media_key(&self, name: Name) -> Option<MediaKey> {
-        self.legs.get(self.position(name)?)?.media.as_ref().map(crate::rtp::RtpLeg::key)
+        self.legs.get(self.position(name)?)?.media.as_ref().map(RtpLeg::key)
     }
 
     /// Snapshots of a call's dialogs: A's, and with it those of the legs that share its record.

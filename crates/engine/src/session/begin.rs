@@ -126,13 +126,8 @@ pub(crate) async fn run_inbound(shard: Rc<Shard>, mailbox: Rc<Mailbox>, incoming
         (false, true) => PeerPlace::Carrier,
         (false, false) => PeerPlace::Public,
     };
-    a.branches = smallvec![Branch {
-        sip,
-        target: request.request_uri.to_string(),
-        remote,
-        heard: true,
-        authorized: false
-    }];
+    a.branches =
+        smallvec![Branch { sip, target: request.request_uri.to_string(), remote, authorized: false }];
 
     let default_ring = shard.config.timing.ring_timeout;
     let (program, admitted_routes, ring_timeout, is_bridge) = match plan {

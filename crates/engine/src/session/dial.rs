@@ -182,7 +182,7 @@ impl Session {
             self.seat.add_trace(&sip_call_id, call);
         }
         let target = target.uri.to_string();
-        let branch = Branch { sip, target, remote, heard: false, authorized: false };
+        let branch = Branch { sip, target, remote, authorized: false };
         self.legs[position].branches.push(branch);
     }
 
@@ -282,7 +282,8 @@ impl Session {
     pub(super) fn on_no_response(&mut self, position: usize) {
         let leg = &mut self.legs[position];
         leg.no_response_at = None;
-        if leg.branches.iter().any(|branch| branch.heard) || leg.routes.is_empty() {
+        let unheard = |branch: &Branch| self.shard.endpoint(|endpoint| endpoint.is_unheard(branch.sip));
+        if leg.routes.is_empty() || !leg.branches.iter().all(unheard) {
             return;
         }
         tracing::info!(call_id = %self.call_id(), "a route is silent; the next one is tried");

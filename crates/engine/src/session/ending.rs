@@ -53,6 +53,7 @@ impl Session {
                 self.finish(end);
             }
             Some(Stage::Talking) => self.hang_up_a(end),
+            Some(Stage::Waiting) => self.refuse_a(end, end.cause.sip_status()),
             _ => {}
         }
     }
@@ -120,7 +121,10 @@ impl Session {
             record.close(end, disposition);
             self.shard.falls_silent(record.facts.call);
         }
-        let media = leg.media.take();
+        let (media, taps_a) = (leg.media.take(), leg.taps_a);
+        if taps_a {
+            self.stop_recording_of_a();
+        }
         for sip in branches {
             self.seat.drop_sip(sip);
         }

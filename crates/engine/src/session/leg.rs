@@ -38,8 +38,6 @@ pub(crate) struct Branch {
     pub(crate) sip: LegId,
     pub(crate) target: String,
     pub(crate) remote: SocketAddr,
-    /// Any provisional response came.
-    pub(crate) heard: bool,
     /// A challenge was answered already.
     pub(crate) authorized: bool,
 }
@@ -68,8 +66,8 @@ pub(crate) struct Leg {
     pub(crate) audio: Audio,
     pub(crate) media: Option<RtpLeg>,
     pub(crate) place: PeerPlace,
-    /// The worker has been told of an agreement.
-    pub(crate) configured: bool,
+    /// Its recording runs on A's media, where the caller is left and the callee right.
+    pub(crate) taps_a: bool,
     /// Digits being sent, for the fall back to INFO.
     pub(crate) dialling_digits: String,
     /// Digits that wait for the answer to the INFO before them.
@@ -94,7 +92,7 @@ impl Leg {
             audio: Audio::new(audio_id),
             media: None,
             place: PeerPlace::Public,
-            configured: false,
+            taps_a: false,
             dialling_digits: String::new(),
             info_digits: VecDeque::new(),
         }

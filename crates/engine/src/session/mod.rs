@@ -153,7 +153,8 @@ impl Session {
     }
 
     fn is_over(&self) -> bool {
-        self.settling && self.work.is_empty()
+        let stored = |leg: &Leg| leg.record.as_ref().is_none_or(|record| record.settled);
+        self.settling && self.work.is_empty() && self.legs.iter().all(stored)
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -162,6 +163,12 @@ impl Session {
             self.unstarted.as_ref().filter(|_| self.finished.is_none()).map(|call| call.ring_deadline);
         let legs = self.legs.iter().filter_map(Leg::deadline).min();
         let settle = self.settle_deadline.filter(|_| !self.settling);
+        let grace = self.shard.config.timing.settle_grace;
+        let unsettled = self.legs.iter().filter(|leg| !leg.is_alive()).filter_map(|leg| {
+            let record = leg.record.as_ref().filter(|record| !record.settled && record.recording_open)?;
+            Some(record.ended?.instant + grace)
+        });
+        let legs = legs.into_iter().chain(unsettled).min();
         [flow, ringing, legs, settle].into_iter().flatten().min()
     }
 

@@ -17,9 +17,6 @@ impl Session {
     pub(super) fn on_sip(&mut self, event: Event) {
         let Some(sip) = leg_of(&event) else { return };
         let Some(position) = self.position_of_sip(sip) else { return };
-        if let Some(branch) = self.legs[position].branch(sip) {
-            branch.heard = true;
-        }
         match event {
             Event::Ringing { .. } => self.on_ringing(position),
             Event::Progress { sdp, .. } => self.on_progress(position, &sdp),

@@ -1,0 +1,20 @@
+//! The engine over real sockets on loopback: peers of our own SIP core, a peer that is sipp, and an
+//! in-memory service behind the ports.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod application;
+#[cfg(test)]
+mod edge;
+#[cfg(test)]
+mod ends;
+#[cfg(test)]
+mod originate;
+#[cfg(test)]
+mod phones;
+#[cfg(test)]
+mod sipp;
+#[cfg(test)]
+mod trunk;

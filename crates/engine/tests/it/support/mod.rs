@@ -1,0 +1,64 @@
+//! What the tests share: [`world`] stands in for the service, [`peer`] is a SIP peer, [`audio`] its
+//! voice.
+
+pub(crate) mod audio;
+pub(crate) mod peer;
+pub(crate) mod world;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_engine::{Engine, EngineConfig, EngineHandle};
+use tandem_model::ports::{Route, RouteDestination, Transport};
+
+pub(crate) use audio::Voice;
+pub(crate) use peer::Peer;
+pub(crate) use world::World;
+
+/// Nothing in a test takes longer, or it is a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An engine on a free port in front of `world`.
+pub(crate) async fn engine(world: &Arc<World>) -> EngineHandle {
+    engine_with(world, |_| {}).await
+}
+
+/// The same, configured.
+pub(crate) async fn engine_with(world: &Arc<World>, adjust: impl FnOnce(&mut EngineConfig)) -> EngineHandle {
+    let mut config = EngineConfig::new(loopback(0), [7; 32]);
+    config.limits.receive_buffer_bytes = 1 << 20;
+    config.timing.settle_grace = Duration::from_millis(800);
+    adjust(&mut config);
+    Engine::start(config, world.ports()).await.expect("the engine starts")
+}
+
+/// 127.0.0.1 at a port.
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// A route to a peer.
+pub(crate) fn route_to(address: SocketAddr) -> Route {
+    route(RouteDestination::Address(address, Transport::Udp), &format!("sip:+918012345678@{address}"))
+}
+
+/// A route to a registered phone.
+pub(crate) fn route_to_phone(username: &str) -> Route {
+    route(RouteDestination::Endpoint(username.to_owned()), &format!("sip:{username}@registrar.test"))
+}
+
+fn route(destination: RouteDestination, uri: &str) -> Route {
+    Route {
+        carrier: None,
+        destination,
+        request_uri: uri.to_owned(),
+        from_uri: "sip:+919800000001@tandem.test".to_owned(),
+        display_name: String::new(),
+        to_uri: uri.to_owned(),
+        asserted_identity: None,
+        headers: vec![("X-VH-Order".to_owned(), "42".to_owned())],
+        credentials: None,
+        nat: false,
+    }
+}
