@@ -1,7 +1,8 @@
 //! CPU per answered call of the SIP core alone: INVITE, 100, 180, 200, ACK, BYE, 200, in memory.
 //!
 //! `cargo run --release -p tandem-sip --example call_cost [calls]`. The caller's messages are text
-//! prepared outside the measured stretch, so the figure is the callee's side only. Transactions stay
+//! prepared outside the measured stretch. The figure is wall time: on a busy machine take `user + sys` of
+//! `time` over the calls instead, which counts the preparation too. Transactions stay
 //! for their 64×T1 as they would on the wire.
 
 use std::time::{Duration, Instant};

@@ -159,7 +159,7 @@ impl<'a> Framed<'a> {
         let (head, rest) = bytes.split_at(head_length);
         let rest = rest.get(2..).unwrap_or_default();
         match std::str::from_utf8(head) {
-            Ok(text) if !is_folded(head) => Self::cut(text, rest),
+            Ok(text) if !is_folded(text) => Self::cut(text, rest),
             _ => {
                 plain_text(head, scratch);
                 let text = std::str::from_utf8(scratch).map_err(|_| ParseError::HeaderLine)?;
@@ -268,17 +268,22 @@ fn party<'a>(headers: &Headers<'a>, name: HeaderName) -> Result<NameAddr<'a>, Pa
 fn header_line(line: &str) -> Option<Header<'_>> {
     let (raw_name, value) = line.split_once(':')?;
     let raw_name = raw_name.trim_end_matches([' ', '\t']);
-    // A quoted pair may hold any byte but CR and LF (RFC 3261 §25.1).
-    let mut escaped = false;
-    let is_clean = value.bytes().all(|byte| {
-        let clean = escaped || !(byte < b' ' && byte != b'\t' || byte == 0x7f);
-        escaped = byte == b'\\' && !escaped;
-        clean && !matches!(byte, b'\r' | b'\n')
-    });
+    let has_control = value.bytes().any(|byte| byte < b' ' || byte == 0x7f);
+    let is_clean = !has_control || has_only_escaped_controls(value);
     if !is_token(raw_name) || !is_clean {
         return None;
     }
     Some(Header { name: HeaderName::parse(raw_name), raw_name, value: value.trim_matches([' ', '\t']) })
+}
+
+/// A quoted pair may hold any byte but CR and LF (RFC 3261 §25.1); elsewhere only HT is legal.
+fn has_only_escaped_controls(value: &str) -> bool {
+    let mut escaped = false;
+    value.bytes().all(|byte| {
+        let clean = escaped || !(byte < b' ' && byte != b'\t' || byte == 0x7f);
+        escaped = byte == b'\\' && !escaped;
+        clean && !matches!(byte, b'\r' | b'\n')
+    })
 }
 
 fn request_line(line: &str) -> Result<(&str, &str), ParseError> {
@@ -324,8 +329,8 @@ fn find(haystack: &[u8], needle: &[u8; 4]) -> Option<usize> {
     None
 }
 
-fn is_folded(head: &[u8]) -> bool {
-    head.windows(2).any(|pair| pair[0] == b'\n' && matches!(pair[1], b' ' | b'\t'))
+fn is_folded(head: &str) -> bool {
+    head.match_indices('\n').any(|(at, _)| matches!(head.as_bytes().get(at + 1), Some(b' ' | b'\t')))
 }
 
 /// Rewrite a header section byte for byte: a line fold becomes spaces (RFC 3261 §7.3.1), a byte that

@@ -175,7 +175,12 @@ impl<'b> Printed<'b> {
     /// Values come from a checked message or a snapshot; a snapshot is a file, so line breaks are
     /// kept out here as well.
     fn text(&mut self, value: &str) {
-        self.buffer.extend(value.bytes().map(|byte| if byte < b' ' || byte == 0x7f { b' ' } else { byte }));
+        if value.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
+            self.buffer
+                .extend(value.bytes().map(|byte| if byte < b' ' || byte == 0x7f { b' ' } else { byte }));
+        } else {
+            self.buffer.extend_from_slice(value.as_bytes());
+        }
     }
 }
 
