@@ -10,6 +10,8 @@ mod settle;
 
 pub use live::{LiveCall, LiveState, NewCall};
 pub use progress::{AnswerCall, ExtendCall, ExtendOutcome, NoteDialogs, SetCallState, TickCalls};
+#[cfg(feature = "planted-faults")]
+pub(crate) use record::insert as insert_record;
 pub use record::{CallContext, CallRecord};
 pub(crate) use records::contains;
 pub use records::{RecordFilter, RecordPage, RecordSummary};

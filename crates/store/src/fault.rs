@@ -15,15 +15,27 @@ pub enum Fault {
     RecordOutsideTransaction,
 }
 
-/// What a command postponed because of a fault.
-#[derive(Clone, Debug, Default)]
+/// The planted fault, and what commands of the batch postponed because of it.
+#[derive(Debug, Default)]
 pub(crate) struct FaultState {
-    pub(crate) fault: Option<Fault>,
+    fault: Option<Fault>,
     pub(crate) postponed_events: Vec<OutboxEvent>,
     pub(crate) postponed_records: Vec<CallRecord>,
 }
 
 impl FaultState {
+    pub(crate) fn planting(fault: Option<Fault>) -> Self {
+        Self { fault, ..Self::default() }
+    }
+
+    pub(crate) fn is_planted(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    pub(crate) fn acknowledges_early(&self) -> bool {
+        self.fault == Some(Fault::AcknowledgeBeforeCommit)
+    }
+
     pub(crate) fn outbox_later(&self) -> bool {
         self.fault == Some(Fault::OutboxInSecondTransaction)
     }
@@ -32,7 +44,13 @@ impl FaultState {
         self.fault == Some(Fault::RecordOutsideTransaction)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.postponed_events.is_empty() && self.postponed_records.is_empty()
+    /// A batch begins: what an earlier attempt postponed was rolled back.
+    pub(crate) fn forget(&mut self) {
+        self.postponed_events.clear();
+        self.postponed_records.clear();
+    }
+
+    pub(crate) fn take_postponed(&mut self) -> (Vec<OutboxEvent>, Vec<CallRecord>) {
+        (std::mem::take(&mut self.postponed_events), std::mem::take(&mut self.postponed_records))
     }
 }

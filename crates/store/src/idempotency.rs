@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tandem_model::AccountId;
 
 use crate::command::BoxFuture;
-use crate::{Command, NodeIdentity, StoreError, Tx};
+use crate::{Command, NodeIdentity, Reader, StoreError, Tx};
 
 /// What a request is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,5 +149,48 @@ impl Command for PurgeIdempotent {
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<u64, StoreError>> {
         const PURGE: &str = "delete from idempotency where created_at < $1";
         Box::pin(async move { tx.execute(PURGE, &[self.before.into()]).await })
+    }
+}
+
+/// Takes over a claim whose process is gone, so that its work can be finished.
+pub struct RetakeIdempotent {
+    /// The claimed key.
+    pub key: IdempotencyKey,
+    /// The process that is gone.
+    pub from: NodeIdentity,
+}
+
+impl Command for RetakeIdempotent {
+    /// False when somebody else did, or it is finished.
+    type Output = bool;
+
+    fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<bool, StoreError>> {
+        const RETAKE: &str = "update idempotency set node_name = $3, node_epoch = $4
+            where account_id = $1 and key = $2 and state = 'started' and node_name = $5 and node_epoch = $6";
+        Box::pin(async move {
+            let (node, epoch) = tx.node.map_or(("", 0), |node| (node.name.as_str(), node.epoch));
+            let params = [
+                (&self.key.account).into(),
+                (&self.key.key).into(),
+                node.into(),
+                epoch.into(),
+                self.from.name.as_str().into(),
+                self.from.epoch.into(),
+            ];
+            Ok(tx.execute(RETAKE, &params).await? == 1)
+        })
+    }
+}
+
+impl Reader {
+    /// When a key was claimed first.
+    pub async fn idempotency_claimed_at(
+        &self,
+        account: &AccountId,
+        key: &str,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        const CLAIMED: &str = "select created_at from idempotency where account_id = $1 and key = $2";
+        let row = self.query_one(CLAIMED, &[account.into(), key.into()]).await?;
+        row.map(|row| row.instant("created_at")).transpose()
     }
 }

@@ -26,7 +26,8 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] = &[migration!(1, "0001_first_schema"), migration!(2, "0002_trunk_secret_shown")];
+const MIGRATIONS: &[Migration] =
+    &[migration!(1, "0001_first_schema"), migration!(2, "0002_trunk_secret_shown")];
 
 const CREATE_TABLE: &str =
     "create table if not exists schema_migration (number bigint primary key, name text not null)";

@@ -146,7 +146,7 @@ fn shape_of(
         };
         *slot = index;
     }
-    let columns = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns = statement.column_names().map(str::to_owned).collect();
     let shape = Shape { binding: binding.into(), columns };
     if shapes.len() >= PREPARED_MAX {
         shapes.clear();

@@ -32,7 +32,12 @@ impl Store {
         let lock = lock(directory)?;
         let path = directory.join(DATABASE_FILE);
         let applied = migrate::sqlite(&path)?;
-        Ok(Self { source: Source::Sqlite(path.clone()), reader: Reader::sqlite(path), applied, _lock: Some(lock) })
+        Ok(Self {
+            source: Source::Sqlite(path.clone()),
+            reader: Reader::sqlite(path),
+            applied,
+            _lock: Some(lock),
+        })
     }
 
     /// Opens a PostgreSQL database by its URL or key-value string. Several nodes may.

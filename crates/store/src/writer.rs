@@ -18,7 +18,7 @@ use crate::StoreError;
 use crate::command::Command;
 use crate::outbox::{EventFeed, OutboxEvent};
 use connection::Source;
-use job::{Job, Typed};
+use job::{Audience, Job, Typed};
 
 /// Commands in one transaction at most: bounds the time a rollback throws away.
 const BATCH_MAX: usize = 256;
@@ -119,13 +119,13 @@ impl Writer {
     /// Runs a command and waits until its commit is durable.
     pub async fn submit<C: Command>(&self, command: C) -> Result<C::Output, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Box::new(Typed::new(command, Some(reply))))?;
+        self.enqueue(Box::new(Typed::new(command, Audience::Submitter(reply))))?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Queues a command whose outcome nobody waits for; a failure is logged. An error here means it was not queued.
     pub fn submit_detached<C: Command>(&self, command: C) -> Result<(), StoreError> {
-        self.enqueue(Box::new(Typed::new(command, None)))
+        self.enqueue(Box::new(Typed::new(command, Audience::Log)))
     }
 
     /// The identity under which this Writer writes.

@@ -170,6 +170,12 @@ impl Reader {
         row.as_ref().map(record_of).transpose()
     }
 
+    /// Whether a call has its record, whosever it is.
+    pub async fn has_call_record(&self, call: CallId) -> Result<bool, StoreError> {
+        const HAS: &str = "select id from call_record where uuid = $1";
+        Ok(self.query_one(HAS, &[call.into()]).await?.is_some())
+    }
+
     /// The next slice of an export, oldest first, after the given integer id (0 to begin).
     pub async fn call_records_after(
         &self,

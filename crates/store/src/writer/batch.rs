@@ -49,7 +49,7 @@ pub(super) async fn serve(
         node,
         feed,
         #[cfg(feature = "planted-faults")]
-        fault: config.fault,
+        faults: crate::fault::FaultState::planting(config.fault),
     };
     let mut messages = Vec::with_capacity(BATCH_MAX);
     while commands.recv_many(&mut messages, BATCH_MAX).await > 0 {
@@ -82,7 +82,7 @@ struct Runner {
     node: Option<NodeIdentity>,
     feed: mpsc::Sender<OutboxEvent>,
     #[cfg(feature = "planted-faults")]
-    fault: Option<crate::Fault>,
+    faults: crate::fault::FaultState,
 }
 
 impl Runner {
@@ -96,9 +96,11 @@ impl Runner {
             match self.commit_with_retries(&mut jobs).await {
                 Ok(events) => {
                     self.hand_over(events);
-                    for job in jobs {
+                    for job in &mut jobs {
                         job.finish(Ok(()));
                     }
+                    #[cfg(feature = "planted-faults")]
+                    self.write_postponed().await;
                 }
                 Err(error @ StoreError::Statement { .. } | error @ StoreError::Data(_)) if jobs.len() > 1 => {
                     tracing::warn!(%error, commands = jobs.len(), "a batch failed; cutting it in half");
@@ -107,7 +109,7 @@ impl Runner {
                     pending.push(jobs);
                 }
                 Err(error) => {
-                    for job in jobs {
+                    for job in &mut jobs {
                         job.finish(Err(error.clone()));
                     }
                 }
@@ -165,6 +167,12 @@ impl Runner {
                 return Attempt::Failed(error);
             }
         };
+        #[cfg(feature = "planted-faults")]
+        if self.faults.acknowledges_early() {
+            for job in jobs.iter_mut() {
+                job.finish(Ok(()));
+            }
+        }
         match self.connection.commit().await {
             Ok(()) => Attempt::Committed(events),
             Err(error @ StoreError::Unavailable(_)) if self.connection.shared().is_some() => {
@@ -179,12 +187,16 @@ impl Runner {
 
     /// Everything between begin and commit.
     async fn run_all(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<OutboxEvent>, StoreError> {
+        #[cfg(feature = "planted-faults")]
+        self.faults.forget();
         self.verify_epoch().await?;
         self.lock_accounts(jobs).await?;
         let mut events = Vec::new();
         let mut rest = jobs;
         while !rest.is_empty() {
             let free = match self.connection.shared() {
+                #[cfg(feature = "planted-faults")]
+                Some(_) if self.faults.is_planted() => 0,
                 Some(_) => rest.iter().take_while(|job| job.interleaving() == Interleaving::Free).count(),
                 None => 0,
             };
@@ -196,14 +208,48 @@ impl Runner {
                 (alone, _) => {
                     for job in alone {
                         let mut tx = self.connection.tx(self.node.as_ref());
-                        job.run(&mut tx).await?;
+                        #[cfg(feature = "planted-faults")]
+                        std::mem::swap(&mut tx.faults, &mut self.faults);
+                        let outcome = job.run(&mut tx).await;
                         events.append(&mut tx.emitted);
+                        #[cfg(feature = "planted-faults")]
+                        {
+                            let used = std::mem::take(&mut tx.faults);
+                            drop(tx);
+                            self.faults = used;
+                        }
+                        outcome?;
                     }
                 }
             }
             rest = later;
         }
         Ok(events)
+    }
+
+    /// The second transaction of two of the faults.
+    #[cfg(feature = "planted-faults")]
+    async fn write_postponed(&mut self) {
+        let (events, records) = self.faults.take_postponed();
+        if events.is_empty() && records.is_empty() {
+            return;
+        }
+        let written = async {
+            self.connection.begin().await?;
+            let mut tx = self.connection.tx(self.node.as_ref());
+            for event in &events {
+                crate::outbox::insert(&mut tx, event).await?;
+            }
+            for record in &records {
+                crate::calls::insert_record(&mut tx, record).await?;
+            }
+            drop(tx);
+            self.connection.commit().await
+        };
+        match written.await {
+            Ok(()) => self.hand_over(events),
+            Err(error) => tracing::error!(%error, "a planted fault's second transaction failed"),
+        }
     }
 
     /// A process whose name was claimed by another must not write one more row.

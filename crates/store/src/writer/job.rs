@@ -11,24 +11,32 @@ use crate::{StoreError, Tx};
 pub(crate) trait Job: Send {
     /// Runs it and keeps the output for [`Job::finish`]. May be called again after a rollback.
     fn run<'a>(&'a mut self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Answers the submitter: the kept output when the commit is durable, or what went wrong.
-    fn finish(self: Box<Self>, committed: Result<(), StoreError>);
+    /// Tells its audience, once: the kept output when the commit is durable, or what went wrong.
+    fn finish(&mut self, committed: Result<(), StoreError>);
     /// Accounts to lock.
     fn accounts(&self) -> Vec<&AccountId>;
     /// Whether it may share round trips.
     fn interleaving(&self) -> Interleaving;
 }
 
-/// A command and the way back to whoever submitted it.
+/// Who hears what became of a command.
+pub(crate) enum Audience<T> {
+    /// A submitter, waiting.
+    Submitter(oneshot::Sender<Result<T, StoreError>>),
+    /// Nobody but the log.
+    Log,
+}
+
+/// A command and its audience, which is gone once it was told.
 pub(crate) struct Typed<C: Command> {
     command: C,
     output: Option<C::Output>,
-    reply: Option<oneshot::Sender<Result<C::Output, StoreError>>>,
+    audience: Option<Audience<C::Output>>,
 }
 
 impl<C: Command> Typed<C> {
-    pub(crate) fn new(command: C, reply: Option<oneshot::Sender<Result<C::Output, StoreError>>>) -> Self {
-        Self { command, output: None, reply }
+    pub(crate) fn new(command: C, audience: Audience<C::Output>) -> Self {
+        Self { command, output: None, audience: Some(audience) }
     }
 }
 
@@ -40,21 +48,16 @@ impl<C: Command> Job for Typed<C> {
         })
     }
 
-    fn finish(self: Box<Self>, committed: Result<(), StoreError>) {
-        let Self { output, reply, .. } = *self;
-        let outcome = committed.and_then(|()| output.ok_or(StoreError::Closed));
-        match reply {
+    fn finish(&mut self, committed: Result<(), StoreError>) {
+        let outcome = committed.and_then(|()| self.output.take().ok_or(StoreError::Closed));
+        match (self.audience.take(), outcome) {
             // The submitter may have stopped waiting; its command stands all the same.
-            Some(reply) => drop(reply.send(outcome)),
-            None => {
-                if let Err(error) = outcome {
-                    tracing::error!(
-                        %error,
-                        command = std::any::type_name::<C>(),
-                        "a command nobody waits for failed"
-                    );
-                }
+            (Some(Audience::Submitter(reply)), outcome) => drop(reply.send(outcome)),
+            (Some(Audience::Log), Err(error)) => {
+                let command = std::any::type_name::<C>();
+                tracing::error!(%error, command, "a command nobody waits for failed");
             }
+            (Some(Audience::Log), Ok(_)) | (None, _) => {}
         }
     }
 

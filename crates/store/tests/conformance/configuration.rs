@@ -42,7 +42,12 @@ fn application(account: &AccountId, id: &str) -> Application {
 }
 
 fn key(body: &str) -> IdempotencyKey {
-    IdempotencyKey { account: AccountId::new("MA_A"), key: "POST /x k1".to_owned(), fingerprint: body.to_owned(), at: at(1) }
+    IdempotencyKey {
+        account: AccountId::new("MA_A"),
+        key: "POST /x k1".to_owned(),
+        fingerprint: body.to_owned(),
+        at: at(1),
+    }
 }
 
 /// Does something once per key.

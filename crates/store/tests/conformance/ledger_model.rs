@@ -70,7 +70,10 @@ impl Model {
         let available = self.available(account);
         if available < hold {
             let currency = tandem_model::Currency::INR;
-            return ReserveOutcome::InsufficientBalance { available: Money::from_micros(available), currency };
+            return ReserveOutcome::InsufficientBalance {
+                available: Money::from_micros(available),
+                currency,
+            };
         }
         let purse = &mut self.purses[account];
         if purse.live >= LIMIT {
@@ -94,7 +97,11 @@ impl Model {
 
     fn settle(&mut self, account: usize, call: CallId, cost: i64) -> SettleOutcome {
         let Some(&(_, hold, _)) = self.live.get(&call) else {
-            return if self.settled.contains_key(&call) { SettleOutcome::AlreadySettled } else { SettleOutcome::NotLive };
+            return if self.settled.contains_key(&call) {
+                SettleOutcome::AlreadySettled
+            } else {
+                SettleOutcome::NotLive
+            };
         };
         let chargeable = self.available(account) + hold;
         if chargeable < cost {
@@ -113,7 +120,9 @@ impl Model {
     fn post(&mut self, account: usize, amount: i64, reference: u16) -> PostOutcome {
         let balance = self.purses[account].balance;
         match self.posted.get(&(account, reference)) {
-            Some(before) if *before == amount => PostOutcome::AlreadyDone { balance: Money::from_micros(balance) },
+            Some(before) if *before == amount => {
+                PostOutcome::AlreadyDone { balance: Money::from_micros(balance) }
+            }
             Some(before) => PostOutcome::ReferenceConflict { posted: Money::from_micros(*before) },
             None if amount < 0 && self.available(account) + amount < 0 => PostOutcome::Insufficient {
                 available: Money::from_micros(self.available(account)),
@@ -163,7 +172,11 @@ where
     let (writer, step) = (house.writer.clone(), step.clone());
     Box::pin(async move {
         let found: Result<C::Output, StoreError> = writer.submit(command).await;
-        if found.as_ref() == Ok(&expected) { Ok(()) } else { Err(format!("{step:?}: {found:?}, expected {expected:?}")) }
+        if found.as_ref() == Ok(&expected) {
+            Ok(())
+        } else {
+            Err(format!("{step:?}: {found:?}, expected {expected:?}"))
+        }
     })
 }
 
@@ -172,7 +185,11 @@ async fn a_hundred_thousand_random_commands_agree_with_the_reference() {
     let house = House::open(Dialect::Sqlite).await;
     let names: Vec<AccountId> = (0..ACCOUNTS).map(|n| AccountId::new(&format!("MA_{n}"))).collect();
     for account in &names {
-        let open = OpenAccount { account: account.clone(), credit_limit: Money::ZERO, concurrent_limit: LIMIT as i64 };
+        let open = OpenAccount {
+            account: account.clone(),
+            credit_limit: Money::ZERO,
+            concurrent_limit: LIMIT as i64,
+        };
         house.writer.submit(open).await.unwrap();
     }
     let mut model = Model { purses: vec![Purse::default(); ACCOUNTS], ..Model::default() };
@@ -211,23 +228,40 @@ fn one(
     calls: &mut Vec<(usize, CallId)>,
     step: &Step,
 ) -> BoxFuture<'static, Result<(), String>> {
-    // Mostly recent calls, so that live ones are met.
-    let pick = |index: usize, calls: &Vec<(usize, CallId)>| calls[calls.len() - 1 - index % calls.len().min(60)];
+    // Mostly live calls; now and then one that has ended or never was.
+    let pick = |index: usize, model: &Model, calls: &[(usize, CallId)]| {
+        let live: Vec<_> =
+            calls.iter().rev().filter(|(_, call)| model.live.contains_key(call)).take(200).collect();
+        match live.get(index % (live.len() + 20)) {
+            Some(picked) => **picked,
+            None => calls[calls.len() - 1 - index % calls.len().min(60)],
+        }
+    };
     match *step {
         Step::Reserve { account, hold } => {
             let command = reserve(&names[account], Money::from_micros(hold));
             let call = command.call.call;
+            if calls.len() > 1000 {
+                let recent = calls.split_off(500);
+                calls.retain(|(_, call)| model.live.contains_key(call));
+                calls.extend(recent);
+            }
             calls.push((account, call));
             compare(house, step, command, model.reserve(account, call, hold))
         }
         Step::Extend { call, extra } => {
-            let (account, call) = pick(call, calls);
+            let (account, call) = pick(call, model, calls);
             let covered_s = model.live.get(&call).map_or(61, |(_, _, covered)| covered + 1);
-            let command = ExtendCall { call, account: names[account].clone(), extra_hold: Money::from_micros(extra), covered_s };
+            let command = ExtendCall {
+                call,
+                account: names[account].clone(),
+                extra_hold: Money::from_micros(extra),
+                covered_s,
+            };
             compare(house, step, command, model.extend(call, extra))
         }
         Step::Settle { call, cost } => {
-            let (account, call) = pick(call, calls);
+            let (account, call) = pick(call, model, calls);
             let command = settle(&names[account], call, Money::from_micros(cost));
             compare(house, step, command, model.settle(account, call, cost))
         }

@@ -186,8 +186,13 @@ async fn two_writers_on_one_postgres_spend_every_unit_at_most_once() {
     }
     let taken: i64 = join_all(rounds).await.into_iter().sum();
     let reader = house.store.reader();
-    let left = reader.balance(&a).await.unwrap().unwrap().balance + reader.balance(&b).await.unwrap().unwrap().balance;
-    assert_eq!(left + Money::from_units(taken), Money::from_units(200), "every unit is spent once or still there");
+    let left = reader.balance(&a).await.unwrap().unwrap().balance
+        + reader.balance(&b).await.unwrap().unwrap().balance;
+    assert_eq!(
+        left + Money::from_units(taken),
+        Money::from_units(200),
+        "every unit is spent once or still there"
+    );
     assert!(left >= Money::ZERO);
     house.assert_clean().await;
 }

@@ -116,10 +116,8 @@ async fn two_nodes_leasing_at_once_never_share_a_row() {
     enqueue(&house, 200).await;
     let mut seen = std::collections::HashSet::new();
     for _ in 0..10 {
-        let (one, two) = tokio::join!(
-            house.writer.submit(lease("a/1", 100, 15)),
-            second.submit(lease("b/1", 100, 15))
-        );
+        let (one, two) =
+            tokio::join!(house.writer.submit(lease("a/1", 100, 15)), second.submit(lease("b/1", 100, 15)));
         for row in one.unwrap().into_iter().chain(two.unwrap()) {
             assert!(seen.insert(row.event.event), "leased twice");
         }

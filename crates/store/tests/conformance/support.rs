@@ -65,7 +65,8 @@ impl House {
     /// Opens an account with money in it, posted as a top-up.
     pub(crate) async fn account(&self, id: &str, units: i64) -> AccountId {
         let account = AccountId::new(id);
-        let open = OpenAccount { account: account.clone(), credit_limit: Money::ZERO, concurrent_limit: 1000 };
+        let open =
+            OpenAccount { account: account.clone(), credit_limit: Money::ZERO, concurrent_limit: 1000 };
         self.writer.submit(open).await.unwrap();
         self.top_up(&account, units).await;
         account
@@ -104,12 +105,8 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000).unwrap() + SignedDuration::from_secs(seconds)
 }
 
-pub(crate) const RATE: Rate = Rate {
-    per_minute: Money::from_micros(600_000),
-    pulse_s: 1,
-    minimum_s: 0,
-    connection_fee: Money::ZERO,
-};
+pub(crate) const RATE: Rate =
+    Rate { per_minute: Money::from_micros(600_000), pulse_s: 1, minimum_s: 0, connection_fee: Money::ZERO };
 
 /// Any statement, as a command.
 pub(crate) struct RunSql(pub(crate) &'static str);

@@ -46,9 +46,8 @@ async fn settings(house: &House) -> u64 {
 }
 
 async fn poison_one_of_256(house: &House, interleaving: Interleaving) {
-    let batch = (0..256).map(|n| {
-        house.writer.submit(Put { key: format!("k{n}"), poison: n == 77, interleaving })
-    });
+    let batch =
+        (0..256).map(|n| house.writer.submit(Put { key: format!("k{n}"), poison: n == 77, interleaving }));
     let outcomes = join_all(batch).await;
     for (n, outcome) in outcomes.iter().enumerate() {
         match n {
