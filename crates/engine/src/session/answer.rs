@@ -6,7 +6,7 @@ use tandem_media::{RecordFormat, Start};
 use tandem_model::ports::{Answered, TraceKind};
 use tandem_model::{DialogRecord, HangupCause, HangupSource, LegRole, clock};
 use tandem_sip::sdp::{AudioCapabilities, AudioCodec};
-use tandem_sip::{Outcome, SnapshotState};
+use tandem_sip::{LegId, Outcome, SnapshotState};
 
 use super::leg::Stage;
 use super::negotiate::{AudioError, codecs_like, leg_media};
@@ -217,8 +217,17 @@ impl Session {
 
     /// The snapshot of a leg's dialog.
     pub(super) fn dialog(&self, position: usize, state: SnapshotState) -> Option<DialogRecord> {
+        self.dialog_of(position, self.legs.get(position)?.sip()?, state)
+    }
+
+    /// The snapshot of one INVITE of a leg.
+    pub(super) fn dialog_of(
+        &self,
+        position: usize,
+        sip: LegId,
+        state: SnapshotState,
+    ) -> Option<DialogRecord> {
         let leg = self.legs.get(position)?;
-        let sip = leg.sip()?;
         let mut snapshot = self.shard.endpoint(|endpoint| endpoint.dialog_snapshot(sip))?;
         snapshot.state = state;
         let role = if leg.name == Name::A { LegRole::A } else { LegRole::B };

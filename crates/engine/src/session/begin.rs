@@ -32,6 +32,18 @@ pub(crate) struct Incoming {
     pub(crate) request: Box<RequestFacts>,
     pub(crate) facts: InviteFacts,
     pub(crate) received: Instant,
+    pub(crate) nat: NatGuess,
+}
+
+/// What the edge saw of the path to a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NatGuess {
+    /// The address itself identifies the caller.
+    Known,
+    /// A phone, or a Via that names another address than the packet's source.
+    Behind,
+    /// Nothing speaks for NAT so far; its SDP may.
+    Unknown,
 }
 
 /// A session's place among the live ones, given back however the session ends.
@@ -59,10 +71,11 @@ impl Seat {
         self.sips.push(sip);
     }
 
-    /// Shows messages with this Call-ID on the call's timeline.
+    /// Shows messages with this Call-ID on the call's timeline, if anybody watches.
     pub(super) fn add_trace(&mut self, sip_call_id: &str, call: CallId) {
-        self.shard.trace_call_id(sip_call_id, call);
-        self.sip_call_ids.push(sip_call_id.to_owned());
+        if self.shard.trace_call_id(sip_call_id, call) {
+            self.sip_call_ids.push(sip_call_id.to_owned());
+        }
     }
 
     /// Lets go of a SIP leg that is over.
@@ -90,7 +103,7 @@ impl Drop for Seat {
 
 /// An inbound call, from admission to the stored end.
 pub(crate) async fn run_inbound(shard: Rc<Shard>, mailbox: Rc<Mailbox>, incoming: Incoming) {
-    let Incoming { leg: sip, request, facts, received } = incoming;
+    let Incoming { leg: sip, request, facts, received, nat } = incoming;
     let mut seat = Seat::new(&shard);
     seat.add_call(facts.call, &mailbox);
     seat.add_sip(sip, &mailbox);
@@ -102,15 +115,23 @@ pub(crate) async fn run_inbound(shard: Rc<Shard>, mailbox: Rc<Mailbox>, incoming
         return refuse_audio(&shard, sip, &error);
     }
     let from_carrier = matches!(facts.identity, CallerIdentity::Carrier(_));
+    let remote = request.flow.remote;
+    // A caller known by its password may sit behind NAT; one known by its address does not.
+    let speaks_from_elsewhere = || audio.offered_ip().is_some_and(|ip| ip != remote.ip());
+    let behind_nat = match nat {
+        NatGuess::Known => false,
+        NatGuess::Behind => true,
+        NatGuess::Unknown => speaks_from_elsewhere(),
+    };
     let admitted = match shard.ports.admission.admit(facts).await {
         Decision::Admit(admitted) => *admitted,
         Decision::Refuse(refusal) => return shard.refuse_now(sip, &refusal),
     };
-    if admitted.nat {
+    let behind_nat = behind_nat || admitted.nat;
+    if behind_nat {
         let _ = shard.command(|endpoint, _| endpoint.set_nat_policy(sip, NatPolicy::ReceivedFlow));
     }
-    let Admitted { facts, plan, reservation, max_duration_s, recording, nat } = admitted;
-    let remote = request.flow.remote;
+    let Admitted { facts, plan, reservation, max_duration_s, recording, nat: _ } = admitted;
     let mut record = Record::new(facts.clone(), Meter::new(reservation), max_duration_s, recording, received);
     record.sip_call_id.clone_from(&request.call_id);
     record.user_agent.clone_from(&request.user_agent);
@@ -121,7 +142,7 @@ pub(crate) async fn run_inbound(shard: Rc<Shard>, mailbox: Rc<Mailbox>, incoming
     let mut a = Leg::new(Name::A, Stage::Waiting, 0);
     a.audio = audio;
     a.record = Some(Box::new(record));
-    a.place = match (nat, from_carrier) {
+    a.place = match (behind_nat, from_carrier) {
         (true, _) => PeerPlace::Nat,
         (false, true) => PeerPlace::Carrier,
         (false, false) => PeerPlace::Public,

@@ -137,12 +137,19 @@ impl Session {
         leg.stage = Stage::Dialling;
         let body = leg.audio.offer(local, &codecs);
         for target in targets {
-            let Some(invite) = self.compose(route, &target, body.clone(), to_phone) else { continue };
+            let sip_call_id = format!("{:016x}{:016x}", entropy::number(), entropy::number());
+            let Some(mut invite) = self.compose(route, &target, body.clone(), to_phone) else {
+                tracing::warn!(call_id = %self.call_id(), "a route holds addresses that cannot be printed");
+                continue;
+            };
+            invite.call_id = Some(sip_call_id.clone());
+            let call = self.call_id();
+            self.seat.add_trace(&sip_call_id, call);
             let sent = self.shard.command(|endpoint, now| endpoint.invite(now, invite));
             match sent {
-                Ok(sip) => self.add_branch(position, sip, &target),
+                Ok(sip) => self.add_branch(position, sip, &target, sip_call_id),
                 Err(error) => {
-                    tracing::error!(call_id = %self.call_id(), %error, "an INVITE could not be made")
+                    tracing::error!(call_id = %self.call_id(), %error, "an INVITE could not be made");
                 }
             }
         }
@@ -153,7 +160,11 @@ impl Session {
             return false;
         }
         leg.no_response_at = (!leg.routes.is_empty()).then(|| now + self.shard.config.timing.no_response);
-        let dialogs: Vec<_> = self.dialog(position, SnapshotState::Pending).into_iter().collect();
+        let branches: Vec<_> = self.legs[position].branches.iter().map(|branch| branch.sip).collect();
+        let dialogs: Vec<_> = branches
+            .into_iter()
+            .filter_map(|sip| self.dialog_of(position, sip, SnapshotState::Pending))
+            .collect();
         if let Some(call) = self.record_of(position).map(|record| record.facts.call)
             && !dialogs.is_empty()
         {
@@ -162,24 +173,18 @@ impl Session {
         true
     }
 
-    fn add_branch(&mut self, position: usize, sip: LegId, target: &Target) {
+    fn add_branch(&mut self, position: usize, sip: LegId, target: &Target, sip_call_id: String) {
         self.seat.add_sip(sip, &self.mailbox);
-        let sip_call_id =
-            self.shard.endpoint(|endpoint| endpoint.dialog_snapshot(sip)).map(|dialog| dialog.call_id);
         let remote = target.remote;
         let to_carrier = self.legs[position].to_carrier;
         if let Some(record) = self.record_of(position) {
             if record.sip_call_id.is_empty() {
-                record.sip_call_id = sip_call_id.clone().unwrap_or_default();
+                record.sip_call_id = sip_call_id;
                 record.network_addr = Some(remote);
             }
             if to_carrier {
                 record.carrier_addr = Some(remote);
             }
-        }
-        if let Some(sip_call_id) = sip_call_id {
-            let call = self.call_id();
-            self.seat.add_trace(&sip_call_id, call);
         }
         let target = target.uri.to_string();
         let branch = Branch { sip, target, remote, authorized: false };

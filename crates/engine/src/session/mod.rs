@@ -44,7 +44,7 @@ use tokio::time::Instant as TokioInstant;
 use crate::rtp::{LegReport, MediaEvent};
 use crate::shard::Shard;
 
-pub(crate) use begin::{Incoming, run_inbound, run_originated};
+pub(crate) use begin::{Incoming, NatGuess, run_inbound, run_originated};
 use leg::{Leg, Stage};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use prompts::Prompts;

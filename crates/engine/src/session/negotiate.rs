@@ -85,6 +85,13 @@ impl Audio {
         audio.payload_types().filter_map(|payload_type| AudioCodec::of(audio, payload_type)).collect()
     }
 
+    /// The address the peer's waiting offer names for its audio.
+    pub(crate) fn offered_ip(&self) -> Option<IpAddr> {
+        let offer = self.their_offer.as_ref()?;
+        let audio = offer.media.iter().find(|media| media.kind == MediaKind::Audio && media.port != 0)?;
+        offer.connection_of(audio)?.host.ip()
+    }
+
     /// The peer has offered and waits for our answer.
     pub(crate) fn has_offer(&self) -> bool {
         self.their_offer.is_some()

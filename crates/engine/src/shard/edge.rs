@@ -14,7 +14,7 @@ use super::digest::{Demand, Proof};
 use super::facts::{Hosts, invite_facts};
 use super::{Shard, reason_field};
 use crate::live::Doorbell;
-use crate::session::{Incoming, Mailbox, run_inbound};
+use crate::session::{Incoming, Mailbox, NatGuess, run_inbound};
 
 /// What the edge does with an INVITE.
 enum Verdict {
@@ -22,7 +22,7 @@ enum Verdict {
     Status(u16),
     Refuse(Refusal),
     Challenge(Vec<String>),
-    Admit { identity: CallerIdentity, nat: NatPolicy },
+    Admit { identity: CallerIdentity, nat: NatGuess },
 }
 
 impl Shard {
@@ -77,10 +77,10 @@ impl Shard {
             Located::UnknownDomain => Verdict::Status(404),
             Located::Refused(refusal) => Verdict::Refuse(refusal),
             Located::Carrier(carrier) => {
-                Verdict::Admit { identity: CallerIdentity::Carrier(carrier), nat: NatPolicy::Contact }
+                Verdict::Admit { identity: CallerIdentity::Carrier(carrier), nat: NatGuess::Known }
             }
             Located::Trunk(access) if access.acl_match => {
-                Verdict::Admit { identity: CallerIdentity::Trunk(access.trunk), nat: NatPolicy::Contact }
+                Verdict::Admit { identity: CallerIdentity::Trunk(access.trunk), nat: NatGuess::Known }
             }
             Located::Trunk(access) => match access.digest {
                 None => Verdict::Status(403),
@@ -110,8 +110,8 @@ impl Shard {
                 let behind_nat =
                     request.via_host.trim_matches(['[', ']']).parse() != Ok(request.flow.remote.ip());
                 let nat = match &demand.scope {
-                    DigestScope::Trunk(_) if !behind_nat => NatPolicy::Contact,
-                    _ => NatPolicy::ReceivedFlow,
+                    DigestScope::Trunk(_) if !behind_nat => NatGuess::Unknown,
+                    _ => NatGuess::Behind,
                 };
                 Verdict::Admit { identity: identity(username), nat }
             }
@@ -126,7 +126,7 @@ impl Shard {
         leg: LegId,
         request: Box<RequestFacts>,
         identity: CallerIdentity,
-        nat: NatPolicy,
+        nat: NatGuess,
     ) {
         if request.max_forwards == 0 {
             let _ = self.endpoint.borrow_mut().reject(clock::monotonic(), leg, 483, None, &[]);
@@ -141,7 +141,8 @@ impl Shard {
         let call = CallId::random();
         let snapshot = {
             let mut endpoint = self.endpoint.borrow_mut();
-            let _ = endpoint.set_nat_policy(leg, nat);
+            let policy = if nat == NatGuess::Behind { NatPolicy::ReceivedFlow } else { NatPolicy::Contact };
+            let _ = endpoint.set_nat_policy(leg, policy);
             let _ = endpoint.trying(now, leg);
             endpoint.dialog_snapshot(leg).and_then(|snapshot| serde_json::to_string(&snapshot).ok())
         };
@@ -155,7 +156,7 @@ impl Shard {
         self.trace(call, tandem_model::ports::TraceKind::Sip, || {
             format!("<- INVITE {} from {}", request.request_uri, request.flow.remote)
         });
-        let incoming = Incoming { leg, request, facts, received: now };
+        let incoming = Incoming { leg, request, facts, received: now, nat };
         self.tasks.spawn_local(run_inbound(Rc::clone(self), mailbox, incoming));
     }
 }

@@ -29,12 +29,14 @@ impl Shard {
         }
     }
 
-    /// Messages with this Call-ID belong to `call`.
-    pub(crate) fn trace_call_id(&self, sip_call_id: &str, call: CallId) {
+    /// Messages with this Call-ID belong to `call`; `false` when nobody watches.
+    pub(crate) fn trace_call_id(&self, sip_call_id: &str, call: CallId) -> bool {
         let mut traced = self.traced.borrow_mut();
-        if self.ports.observer.watching() && traced.len() < MAX_TRACED {
+        let wanted = self.ports.observer.watching() && traced.len() < MAX_TRACED;
+        if wanted {
             traced.insert(sip_call_id.to_owned(), call);
         }
+        wanted
     }
 
     /// Messages with this Call-ID belong to nobody any more.

@@ -53,6 +53,26 @@ async fn a_digest_trunk_calls_after_one_challenge() {
 }
 
 #[tokio::test]
+async fn a_pbx_behind_nat_hears_the_callee_where_its_packets_come_from() {
+    let world = World::new();
+    let (a, b) = (Peer::start().await, Peer::start().await);
+    world.digest_trunk("trunk.test");
+    world.user("pbx", "secret");
+    world.bridge_to(vec![route_to(b.addr())]);
+    let engine = engine(&world).await;
+    let (a_voice, b_voice) = (Voice::start().await, Voice::start().await);
+    // Its SDP names an address that only exists behind its NAT.
+    let sdp = a_voice.sdp().replace("IN IP4 127.0.0.1", "IN IP4 192.168.1.10");
+    a.invite(engine.sip_addr(), "+918012345678", "trunk.test", &sdp);
+    authorize_invite(&a, "sip:+918012345678@trunk.test", "pbx", "secret").await;
+    let (leg, facts) = b.invited().await;
+    let _ = b.command(|endpoint, now| endpoint.answer(now, leg, b_voice.sdp().as_bytes()));
+    a_voice.speak_to(&a.answered().await);
+    b_voice.speak_to(std::str::from_utf8(facts.sdp.as_deref().unwrap()).unwrap());
+    a_voice.hears("the callee", |heard| heard.loud > 5).await;
+}
+
+#[tokio::test]
 async fn wrong_and_unknown_users_are_challenged_alike_and_banned_alike() {
     for username in ["pbx", "nobody"] {
         let world = World::new();

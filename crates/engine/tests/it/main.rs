@@ -7,6 +7,8 @@ mod support;
 #[cfg(test)]
 mod application;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod edge;
 #[cfg(test)]
 mod ends;

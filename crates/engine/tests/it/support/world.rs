@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use secrecy::SecretString;
@@ -54,6 +55,7 @@ pub(crate) struct World {
     seen: Mutex<Seen>,
     scripts: Mutex<Scripts>,
     changed: Notify,
+    unwatched: AtomicBool,
 }
 
 impl World {
@@ -75,6 +77,7 @@ impl World {
                 routes: Vec::new(),
             }),
             changed: Notify::new(),
+            unwatched: AtomicBool::new(false),
         })
     }
 
@@ -186,6 +189,11 @@ impl World {
     /// What is stored of phones.
     pub(crate) fn bindings(&self) -> Vec<StoredBinding> {
         self.scripts().bindings.clone()
+    }
+
+    /// Nobody watches: as in production.
+    pub(crate) fn unwatch(&self) {
+        self.unwatched.store(true, Ordering::Relaxed);
     }
 
     fn see(&self, note: impl FnOnce(&mut Seen)) {
@@ -415,7 +423,7 @@ impl Registrations for World {
 
 impl Observer for World {
     fn watching(&self) -> bool {
-        true
+        !self.unwatched.load(Ordering::Relaxed)
     }
 
     fn observe(&self, trace: Trace) {
