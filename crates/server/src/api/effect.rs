@@ -13,9 +13,7 @@ use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tandem_model::{AccountId, ErrorCode, clock};
-use tandem_store::idempotency::{
-    AbandonIdempotent, Claim, ClaimIdempotent, FinishIdempotent, IdempotencyKey, KeptAnswer, claim, finish,
-};
+use tandem_store::idempotency::{AbandonIdempotent, Claim, IdempotencyKey, KeptAnswer, claim, finish};
 use tandem_store::{BoxFuture, Command, StoreError, Tx};
 
 use super::{ApiError, AppState, Payload};
@@ -56,12 +54,12 @@ impl Reply {
         Self { status: StatusCode::NO_CONTENT, body: None, replayed: false }
     }
 
-    fn kept(&self, vault: &Vault) -> KeptAnswer {
+    pub(super) fn kept(&self, vault: &Vault) -> KeptAnswer {
         let text = self.body.as_ref().map(Value::to_string).unwrap_or_default();
         KeptAnswer { status: self.status.as_u16(), sealed_body: vault.seal(context::REPLAY, &text) }
     }
 
-    fn replay(answer: &KeptAnswer, vault: &Vault) -> Result<Self, ApiError> {
+    pub(super) fn replay(answer: &KeptAnswer, vault: &Vault) -> Result<Self, ApiError> {
         let text = vault.open_secret(context::REPLAY, &answer.sealed_body)?;
         let text = text.expose_secret();
         let body = if text.is_empty() {
@@ -151,20 +149,8 @@ impl Effect {
         }
     }
 
-    /// Begins an operation of several steps: commits the claim alone. `Err(Ok(reply))` is a replay.
-    pub(crate) async fn begin(&self, account: &AccountId) -> Result<Begun, ApiError> {
-        let Some(key) = self.key(account) else {
-            return Ok(Begun::Go(Steps { state: self.state.clone(), key: None }));
-        };
-        match self.state.writer.submit(ClaimIdempotent(key.clone())).await? {
-            Claim::Fresh => Ok(Begun::Go(Steps { state: self.state.clone(), key: Some(key) })),
-            Claim::Replay(kept) => Ok(Begun::Replay(Reply::replay(&kept, &self.state.vault)?)),
-            Claim::OtherBody => Err(ApiError::new(ErrorCode::IdempotencyMismatch)),
-            Claim::InProgress { .. } => Err(running()),
-        }
-    }
-
-    fn key(&self, account: &AccountId) -> Option<IdempotencyKey> {
+    /// The key to claim, for operations of several steps that claim it themselves.
+    pub(super) fn key(&self, account: &AccountId) -> Option<IdempotencyKey> {
         self.key.as_ref().map(|key| IdempotencyKey {
             account: account.clone(),
             key: key.clone(),
@@ -176,39 +162,6 @@ impl Effect {
 
 fn running() -> ApiError {
     ApiError::new(ErrorCode::RequestInProgress).retry_after(1)
-}
-
-/// What [`Effect::begin`] found.
-pub(crate) enum Begun {
-    /// Do the steps, then [`Steps::done`].
-    Go(Steps),
-    /// Done before.
-    Replay(Reply),
-}
-
-/// An operation of several steps under way.
-pub(crate) struct Steps {
-    state: AppState,
-    key: Option<IdempotencyKey>,
-}
-
-impl Steps {
-    /// Keeps the answer, or lets the key go when the answer is a refusal.
-    pub(crate) async fn done(self, answer: Result<Reply, ApiError>) -> Result<Reply, ApiError> {
-        let Some(key) = self.key else { return answer };
-        let kept = match &answer {
-            Ok(reply) => {
-                let answer = reply.kept(&self.state.vault);
-                self.state.writer.submit(FinishIdempotent { key, answer }).await
-            }
-            Err(_) => self.state.writer.submit(AbandonIdempotent(key)).await,
-        };
-        // The steps are done: a 5xx now would make the client repeat them.
-        if let Err(error) = kept {
-            tracing::error!(%error, "the answer to an idempotency key could not be kept");
-        }
-        answer
-    }
 }
 
 struct Keyed<C, F> {

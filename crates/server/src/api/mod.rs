@@ -12,20 +12,31 @@
 //!
 //! A resource gives `pub(super) fn routes() -> Routes`; handlers parse, build a command, answer a view.
 
+mod applications;
+mod calls;
 mod canonical;
 mod checks;
+mod credentials;
 mod effect;
+mod endpoints;
 mod envelope;
 mod error;
 mod extract;
+mod ip_acl;
 mod json;
+mod lenient;
 mod not_built;
+mod origination_uris;
 mod paging;
+mod records;
+mod revision;
 mod router;
 mod routes;
 mod state;
+mod trunks;
+mod window;
 
-pub(crate) use effect::{Begun, Effect, Posted, Reply, Steps};
+pub(crate) use effect::{Effect, Posted, Reply};
 pub(crate) use envelope::{RequestId, WrittenPath};
 pub(crate) use error::ApiError;
 pub(crate) use extract::{Dialect, Payload, Query};

@@ -7,12 +7,24 @@ use axum::{Extension, Router};
 
 use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
-use super::{AppState, Routes, not_built};
+use super::{
+    AppState, Routes, applications, calls, credentials, endpoints, ip_acl, not_built, origination_uris, records,
+    trunks,
+};
 use crate::auth::RateLimiter;
 
 /// Every resource.
 fn table() -> Routes {
-    Routes::new().merge(not_built::routes())
+    Routes::new()
+        .merge(applications::routes())
+        .merge(calls::routes())
+        .merge(credentials::routes())
+        .merge(endpoints::routes())
+        .merge(ip_acl::routes())
+        .merge(origination_uris::routes())
+        .merge(records::routes())
+        .merge(trunks::routes())
+        .merge(not_built::routes())
 }
 
 /// The REST API of one node.

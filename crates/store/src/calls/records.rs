@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tandem_model::{AccountId, CallDirection, CallId, Money};
 
 use super::record::{CallContext, CallRecord, record_of};
-use crate::value::Value;
+use crate::conditions::Conditions;
 use crate::{Reader, StoreError};
 
 /// Which records. An absent field does not filter.
@@ -64,40 +64,26 @@ pub struct RecordSummary {
     pub last_call_at: Option<Timestamp>,
 }
 
-/// `like` is case-insensitive for ASCII on SQLite only; numbers and uuids have one case.
-const WHERE: &str = " from call_record where account_id = $1
-  and start_time >= coalesce(cast($2 as bigint), start_time) and start_time < coalesce(cast($3 as bigint), start_time + 1)
-  and (cast($4 as text) is null or caller_id_number like cast($4 as text) escape '\\')
-  and (cast($5 as text) is null or destination_number like cast($5 as text) escape '\\')
-  and (cast($6 as text) is null or call_direction = cast($6 as text))
-  and (cast($7 as bigint) is null or duration >= cast($7 as bigint))
-  and (cast($8 as text) is null or sip_call_id = cast($8 as text))
-  and (cast($9 as text) is null or bridge_uuid = cast($9 as text))
-  and (cast($10 as text) is null or hangup_cause = cast($10 as text))
-  and (cast($11 as text) is null or hangup_disposition = cast($11 as text))
-  and (cast($12 as text) is null or context = cast($12 as text))
-  and (cast($13 as text) is null or campaign_id = cast($13 as text))
-  and (cast($14 as text) is null or caller_id_number like cast($14 as text) escape '\\'
-       or destination_number like cast($14 as text) escape '\\' or uuid like cast($14 as text) escape '\\')";
-
 impl RecordFilter {
-    fn params<'v>(&'v self, account: &'v AccountId) -> Vec<Value<'v>> {
-        vec![
-            account.into(),
-            self.started_from.unwrap_or(Timestamp::MIN).into(),
-            self.started_before.unwrap_or(Timestamp::MAX).into(),
-            self.from_number.as_deref().map(contains).into(),
-            self.to_number.as_deref().map(contains).into(),
-            self.direction.map(CallDirection::as_str).into(),
-            self.min_duration.into(),
-            self.sip_call_id.as_ref().into(),
-            self.bridge_uuid.into(),
-            self.hangup_cause.as_ref().into(),
-            self.hangup_disposition.as_ref().into(),
-            self.context.map(CallContext::as_str).into(),
-            self.campaign_id.as_ref().into(),
-            self.search.as_deref().map(contains).into(),
-        ]
+    fn conditions<'v>(&'v self, account: &'v AccountId) -> Conditions<'v> {
+        // Numbers and uuids have one case, so that `like` means the same on both databases.
+        Conditions::new("account_id = ?", account)
+            .and("start_time >= ?", self.started_from)
+            .and("start_time < ?", self.started_before)
+            .and("caller_id_number like ? escape '\\'", self.from_number.as_deref().map(contains))
+            .and("destination_number like ? escape '\\'", self.to_number.as_deref().map(contains))
+            .and("call_direction = ?", self.direction.map(CallDirection::as_str))
+            .and("duration >= ?", self.min_duration)
+            .and("sip_call_id = ?", self.sip_call_id.as_ref())
+            .and("bridge_uuid = ?", self.bridge_uuid)
+            .and("hangup_cause = ?", self.hangup_cause.as_ref())
+            .and("hangup_disposition = ?", self.hangup_disposition.as_ref())
+            .and("context = ?", self.context.map(CallContext::as_str))
+            .and("campaign_id = ?", self.campaign_id.as_ref())
+            .and(
+                "(caller_id_number like ? escape '\\' or destination_number like ? escape '\\' or uuid like ? escape '\\')",
+                self.search.as_deref().map(contains),
+            )
     }
 }
 
@@ -116,13 +102,14 @@ impl Reader {
         offset: u64,
         limit: u32,
     ) -> Result<RecordPage, StoreError> {
-        let mut params = filter.params(account);
-        let count = self.query_one(format!("select count(*) as n{WHERE}"), &params).await?;
-        let total = count.map_or(Ok(0), |row| row.count("n"))?;
-        params.push(limit.into());
-        params.push(offset.into());
-        let page = format!("select *{WHERE} order by start_time desc, id desc limit $15 offset $16");
-        let rows = self.query(page, &params).await?;
+        let matching = filter.conditions(account);
+        let count = format!("select count(*) as n from call_record{}", matching.sql());
+        let total = self.query_one(count, matching.params()).await?.map_or(Ok(0), |row| row.count("n"))?;
+        let mut sql =
+            format!("select * from call_record{} order by start_time desc, id desc", matching.sql());
+        let (tail, params) = matching.page(limit, offset);
+        sql.push_str(&tail);
+        let rows = self.query(sql, &params).await?;
         Ok(RecordPage { records: rows.iter().map(record_of).collect::<Result<_, _>>()?, total })
     }
 
@@ -132,14 +119,17 @@ impl Reader {
         account: &AccountId,
         filter: &RecordFilter,
     ) -> Result<RecordSummary, StoreError> {
+        let matching = filter.conditions(account);
         let sql = format!(
             "select count(*) as total, count(answer_time) as answered,
                cast(coalesce(sum(duration), 0) as bigint) as duration_s,
                cast(coalesce(sum(billsec), 0) as bigint) as billsec,
                cast(coalesce(sum(cost + streaming_cost), 0) as bigint) as cost,
-               max(start_time) as last_call_at{WHERE}"
+               max(start_time) as last_call_at
+             from call_record{}",
+            matching.sql()
         );
-        let Some(row) = self.query_one(sql, &filter.params(account)).await? else {
+        let Some(row) = self.query_one(sql, matching.params()).await? else {
             return Ok(RecordSummary::default());
         };
         Ok(RecordSummary {
@@ -184,10 +174,10 @@ impl Reader {
         after_id: u64,
         limit: u32,
     ) -> Result<Vec<CallRecord>, StoreError> {
-        let mut params = filter.params(account);
-        params.push(after_id.into());
-        params.push(limit.into());
-        let sql = format!("select *{WHERE} and id > $15 order by id limit $16");
+        let matching = filter.conditions(account).and("id > ?", Some(after_id));
+        let sql = format!("select * from call_record{} order by id", matching.sql());
+        let (tail, params) = matching.page(limit, 0);
+        let sql = sql + &tail;
         self.query(sql, &params).await?.iter().map(record_of).collect()
     }
 }

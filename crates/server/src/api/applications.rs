@@ -1,0 +1,266 @@
+//! Applications (REST reference §7): the URLs that steer calls.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use tandem_model::{AccountId, ApplicationId, ErrorCode, HttpMethod, Ids, clock};
+use tandem_store::resources::application::{
+    Application, CreateApplication, DeleteApplication, DeleteOutcome, UpdateApplication, UpdateOutcome,
+};
+
+use super::lenient::Fields;
+use super::revision::{self, after};
+use super::window::WindowQuery;
+use super::{ApiError, AppState, Effect, Payload, Posted, Query, Reply, RequestId, Routes};
+use crate::auth::Scoped;
+
+/// Characters of a name at most.
+const NAME_MAX: usize = 255;
+
+/// The routes of applications.
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .route("/Account/{auth_id}/Application", get(list).post(create))
+        .route("/Account/{auth_id}/Application/{app_id}", get(read).post(update).delete(remove))
+}
+
+/// One application in a list; reading one adds `api_id`.
+#[derive(Debug, Serialize)]
+struct ApplicationView {
+    answer_method: String,
+    answer_url: String,
+    app_id: String,
+    app_name: String,
+    application_type: String,
+    created_at: String,
+    default_app: bool,
+    default_endpoint_app: bool,
+    enabled: bool,
+    fallback_answer_url: Option<String>,
+    fallback_method: String,
+    hangup_method: String,
+    hangup_url: String,
+    log_incoming_message: bool,
+    message_method: String,
+    message_url: Option<String>,
+    public_uri: bool,
+    resource_uri: String,
+    sip_transfer_method: String,
+    sip_transfer_url: Option<String>,
+    sip_uri: String,
+    sub_account: Option<AccountId>,
+    updated_at: String,
+}
+
+/// The typed clients want a hangup URL; without one the answer URL is told.
+fn view(state: &AppState, application: Application) -> ApplicationView {
+    let Application { id, account, .. } = &application;
+    ApplicationView {
+        resource_uri: format!("/v1/Account/{account}/Application/{id}/"),
+        sip_uri: format!("sip:{id}@{}", state.config.sip.application_domain),
+        app_id: id.to_string(),
+        hangup_url: application.hangup_url.unwrap_or_else(|| application.answer_url.clone()),
+        answer_method: application.answer_method,
+        answer_url: application.answer_url,
+        app_name: application.name,
+        application_type: application.application_type,
+        created_at: spaced_instant(application.created_at),
+        default_app: application.default_app,
+        default_endpoint_app: application.default_endpoint_app,
+        enabled: application.enabled,
+        fallback_answer_url: application.fallback_answer_url,
+        fallback_method: application.fallback_method,
+        hangup_method: application.hangup_method,
+        log_incoming_message: application.log_incoming_message,
+        message_method: application.message_method,
+        message_url: application.message_url,
+        public_uri: application.public_uri,
+        sip_transfer_method: application.sip_transfer_method,
+        sip_transfer_url: application.sip_transfer_url,
+        sub_account: application.sub_account,
+        updated_at: spaced_instant(application.updated_at),
+    }
+}
+
+/// `2026-04-02 12:11:19.740666+00:00`: only applications print instants so.
+fn spaced_instant(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S%.6f+00:00").to_string()
+}
+
+fn not_found(id: &str) -> ApiError {
+    ApiError::not_found("Application not found").word("Application not found").with("app_id", id)
+}
+
+/// Create an application. Without `hangup_url` the answer URL is told when a call ends.
+async fn create(
+    State(state): State<AppState>,
+    scoped: Scoped,
+    request: RequestId,
+    Posted { value: mut fields, effect }: Posted<Fields>,
+) -> Result<Reply, ApiError> {
+    let now = clock::wall();
+    let post = || HttpMethod::Post.as_str().to_owned();
+    let mut application = Application {
+        id: ApplicationId::new(&Ids::decimal()),
+        account: scoped.id().clone(),
+        sub_account: sub_account(&state, &scoped, &mut fields),
+        name: fields.required(&["app_name", "name"], NAME_MAX),
+        application_type: "XML".to_owned(),
+        answer_url: fields.required_url(&["answer_url", "callback_url"]),
+        answer_method: post(),
+        hangup_url: None,
+        hangup_method: post(),
+        fallback_answer_url: None,
+        fallback_method: post(),
+        message_url: None,
+        message_method: post(),
+        sip_transfer_url: None,
+        sip_transfer_method: post(),
+        default_app: false,
+        default_number_app: false,
+        default_endpoint_app: false,
+        enabled: true,
+        log_incoming_message: true,
+        public_uri: false,
+        created_at: now,
+        updated_at: now,
+    };
+    let _ = apply(&mut fields, &mut application);
+    fields.check()?;
+    let made = json!({ "api_id": request.api_id, "app_id": application.id.as_str(), "message": "created" });
+    let command = CreateApplication { application, actor: scoped.caller.actor.clone() };
+    effect
+        .run(scoped.id(), command, move |created| match created {
+            true => Ok(Reply::created(made.clone())),
+            false => Err(ApiError::internal("the application id drawn is taken")),
+        })
+        .await
+}
+
+/// A sub-account a resource is made for: it must be the account's own.
+pub(super) fn sub_account(state: &AppState, scoped: &Scoped, fields: &mut Fields) -> Option<AccountId> {
+    let id = AccountId::new(&fields.text(&["sub_account", "subaccount"], 32).value()?);
+    let known = state.directory.account(&id).is_some_and(|sub| sub.parent.as_ref() == Some(scoped.id()));
+    if !known && id != *scoped.id() {
+        fields.refuse("sub_account", "Not a sub-account of this account");
+    }
+    Some(id)
+}
+
+/// Puts what was sent into an application, under every name it is sent by; returns what differs.
+fn apply(fields: &mut Fields, to: &mut Application) -> Vec<&'static str> {
+    let mut changed = Vec::new();
+    let mut note = |name: &'static str, differs: bool| {
+        if differs {
+            changed.push(name);
+        }
+    };
+    let stored = |method: HttpMethod| method.as_str().to_owned();
+    note("app_name", fields.text(&["app_name", "name"], NAME_MAX).put(&mut to.name));
+    note("answer_url", fields.url(&["answer_url", "callback_url"]).put(&mut to.answer_url));
+    let answer_method = fields.method(&["answer_method", "callback_method"]);
+    note("answer_method", answer_method.map(stored).put(&mut to.answer_method));
+    note("hangup_url", fields.url(&["hangup_url"]).put_optional(&mut to.hangup_url));
+    note("hangup_method", fields.method(&["hangup_method"]).map(stored).put(&mut to.hangup_method));
+    let fallback = fields.url(&["fallback_answer_url", "fallback_callback_url", "fallback_url"]);
+    note("fallback_answer_url", fallback.put_optional(&mut to.fallback_answer_url));
+    note("fallback_method", fields.method(&["fallback_method"]).map(stored).put(&mut to.fallback_method));
+    note("message_url", fields.url(&["message_url"]).put_optional(&mut to.message_url));
+    note("message_method", fields.method(&["message_method"]).map(stored).put(&mut to.message_method));
+    note("sip_transfer_url", fields.url(&["sip_transfer_url"]).put_optional(&mut to.sip_transfer_url));
+    let transfer_method = fields.method(&["sip_transfer_method"]);
+    note("sip_transfer_method", transfer_method.map(stored).put(&mut to.sip_transfer_method));
+    let kind = fields.word(&["application_type"], &["XML", "voice"]);
+    note("application_type", kind.map(|_| "XML".to_owned()).put(&mut to.application_type));
+    note("default_app", fields.flag(&["default_app"]).put(&mut to.default_app));
+    note("default_number_app", fields.flag(&["default_number_app"]).put(&mut to.default_number_app));
+    note("default_endpoint_app", fields.flag(&["default_endpoint_app"]).put(&mut to.default_endpoint_app));
+    note("enabled", fields.flag(&["enabled"]).put(&mut to.enabled));
+    let log = fields.flag(&["log_incoming_message", "log_incoming_messages"]);
+    note("log_incoming_message", log.put(&mut to.log_incoming_message));
+    note("public_uri", fields.flag(&["public_uri"]).put(&mut to.public_uri));
+    changed
+}
+
+/// List applications, newest first.
+async fn list(
+    State(state): State<AppState>,
+    scoped: Scoped,
+    request: RequestId,
+    Query(query): Query<WindowQuery>,
+) -> Result<Reply, ApiError> {
+    let window = query.window();
+    let (rows, total) = state.reader.applications(scoped.id(), window.offset, window.limit).await?;
+    let objects: Vec<_> = rows.into_iter().map(|row| view(&state, row)).collect();
+    let meta = window.plivo_meta(&format!("/v1/Account/{}/Application/", scoped.id()), total);
+    Ok(Reply::ok(json!({ "api_id": request.api_id, "meta": meta, "objects": objects })))
+}
+
+/// Read one application.
+async fn read(
+    State(state): State<AppState>,
+    scoped: Scoped,
+    request: RequestId,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let found = state.reader.application(scoped.id(), &ApplicationId::new(&id)).await?;
+    let mut body = json!(view(&state, found.ok_or_else(|| not_found(&id))?));
+    body["api_id"] = json!(request.api_id);
+    Ok(Reply::ok(body))
+}
+
+/// Change an application: fields that are not sent stay.
+async fn update(
+    State(state): State<AppState>,
+    scoped: Scoped,
+    request: RequestId,
+    Path((_, id)): Path<(String, String)>,
+    Payload { value: sent, .. }: Payload<Fields>,
+) -> Result<Reply, ApiError> {
+    let key = ApplicationId::new(&id);
+    for _ in 0..revision::ATTEMPTS {
+        let found = state.reader.application(scoped.id(), &key).await?;
+        let mut application = found.ok_or_else(|| not_found(&id))?;
+        let mut fields = sent.clone();
+        let changed = apply(&mut fields, &mut application);
+        fields.check()?;
+        let expected = application.updated_at;
+        application.updated_at = after(expected);
+        let actor = scoped.caller.actor.clone();
+        let command = UpdateApplication { application, expected, fields: changed, actor };
+        if state.writer.submit(command).await? == UpdateOutcome::Updated {
+            state.nudge.notify_one();
+            return Ok(Reply::ok(json!({ "api_id": request.api_id, "message": "changed" })));
+        }
+    }
+    Err(revision::stale())
+}
+
+/// Delete an application that no number and no endpoint uses.
+async fn remove(
+    scoped: Scoped,
+    Path((_, id)): Path<(String, String)>,
+    effect: Effect,
+) -> Result<Reply, ApiError> {
+    let (account, actor) = (scoped.id().clone(), scoped.caller.actor.clone());
+    let command = DeleteApplication { id: ApplicationId::new(&id), account, actor, at: clock::wall() };
+    effect
+        .run(scoped.id(), command, move |outcome| match *outcome {
+            DeleteOutcome::Deleted => Ok(Reply::no_content()),
+            DeleteOutcome::NotFound => Err(not_found(&id)),
+            DeleteOutcome::InUse { numbers, endpoints } => {
+                let users = match (numbers, endpoints) {
+                    (numbers, 0) => format!("{numbers} phone numbers"),
+                    (0, endpoints) => format!("{endpoints} endpoints"),
+                    (numbers, endpoints) => format!("{numbers} phone numbers and {endpoints} endpoints"),
+                };
+                let words = format!("Application is currently in use by {users}");
+                let error = ApiError::because(ErrorCode::Conflict, words);
+                Err(error.word("Cannot delete application").status(StatusCode::CONFLICT))
+            }
+        })
+        .await
+}

@@ -1,0 +1,20 @@
+//! Changes of something read before: applied to what was read, refused by the store when it changed
+//! meanwhile, then tried anew.
+
+use jiff::{SignedDuration, Timestamp};
+use tandem_model::{ErrorCode, clock};
+
+use super::ApiError;
+
+/// Times a change is applied anew before giving up.
+pub(super) const ATTEMPTS: usize = 4;
+
+/// Now, but later than the revision read: two changes within a microsecond are still two.
+pub(super) fn after(read: Timestamp) -> Timestamp {
+    clock::wall().max(read + SignedDuration::from_micros(1))
+}
+
+/// Others changed it each time.
+pub(super) fn stale() -> ApiError {
+    ApiError::because(ErrorCode::Conflict, "It is being changed by others: try again").retry_after(1)
+}
