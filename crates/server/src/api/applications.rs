@@ -5,11 +5,12 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tandem_model::{AccountId, ApplicationId, ErrorCode, HttpMethod, Ids, clock};
 use tandem_store::resources::application::{
     Application, CreateApplication, DeleteApplication, DeleteOutcome, UpdateApplication, UpdateOutcome,
 };
+use uuid::Uuid;
 
 use super::lenient::Fields;
 use super::revision::{self, after};
@@ -88,6 +89,13 @@ fn view(state: &AppState, application: Application) -> ApplicationView {
 /// `2026-04-02 12:11:19.740666+00:00`: only applications print instants so.
 fn spaced_instant(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S%.6f+00:00").to_string()
+}
+
+/// One application in full, as reading it and attaching it to a number answer.
+pub(super) fn detail(state: &AppState, application: Application, api_id: Uuid) -> Value {
+    let mut body = json!(view(state, application));
+    body["api_id"] = json!(api_id);
+    body
 }
 
 fn not_found(id: &str) -> ApiError {
@@ -207,9 +215,7 @@ async fn read(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Reply, ApiError> {
     let found = state.reader.application(scoped.id(), &ApplicationId::new(&id)).await?;
-    let mut body = json!(view(&state, found.ok_or_else(|| not_found(&id))?));
-    body["api_id"] = json!(request.api_id);
-    Ok(Reply::ok(body))
+    Ok(Reply::ok(detail(&state, found.ok_or_else(|| not_found(&id))?, request.api_id)))
 }
 
 /// Change an application: fields that are not sent stay.

@@ -39,6 +39,17 @@ pub(crate) fn optional_instant(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Null, |at| instant(at).into())
 }
 
+/// Two halves of one object: some of the contract's have more keys than `json!` takes at once.
+pub(crate) fn joined(first: Value, second: Value) -> Value {
+    match (first, second) {
+        (Value::Object(mut object), Value::Object(rest)) => {
+            object.extend(rest);
+            Value::Object(object)
+        }
+        (first, _) => first,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,10 +12,11 @@
 //!
 //! A resource gives `pub(super) fn routes() -> Routes`; handlers parse, build a command, answer a view.
 
+mod account;
 mod applications;
 mod calls;
 mod canonical;
-mod checks;
+pub(crate) mod checks;
 mod credentials;
 mod effect;
 mod endpoints;
@@ -26,18 +27,23 @@ mod ip_acl;
 mod json;
 mod lenient;
 mod not_built;
+mod numbers;
 mod origination_uris;
 mod paging;
+mod partner;
+mod partner_accounts;
 mod records;
 mod revision;
 mod router;
 mod routes;
 mod state;
+mod transactions;
 mod trunks;
 mod window;
 
 pub(crate) use effect::{Effect, Posted, Reply};
-pub(crate) use envelope::{RequestId, WrittenPath};
+pub(crate) use canonical::Canonical;
+pub(crate) use envelope::{RequestId, RequestLimits, WrittenPath, enclosed};
 pub(crate) use error::ApiError;
 pub(crate) use extract::{Dialect, Payload, Query};
 pub(crate) use router::router;

@@ -1,15 +1,13 @@
 //! Lists by `page` and `per_page` (REST reference §1.3). Absent or senseless values fall back to the
 //! default; a page beyond the end is empty.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// `page` and `per_page` (`size` and `limit` are older words for it).
-#[derive(Clone, Debug, Default, Deserialize)]
+/// `page` and `per_page` as they were asked for.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PageQuery {
     page: Option<i64>,
     per_page: Option<i64>,
-    size: Option<i64>,
 }
 
 /// One page, numbered from 1.
@@ -20,6 +18,11 @@ pub(crate) struct Page {
 }
 
 impl PageQuery {
+    /// What the query said.
+    pub(crate) fn new(page: Option<i64>, per_page: Option<i64>) -> Self {
+        Self { page, per_page }
+    }
+
     /// At most `max` rows; more is cut to it.
     pub(crate) fn page(&self, default: u32, max: u32) -> Page {
         self.page_or(default, max, max)
@@ -27,7 +30,7 @@ impl PageQuery {
 
     /// At most `max` rows; more than that falls back to `beyond`.
     pub(crate) fn page_or(&self, default: u32, max: u32, beyond: u32) -> Page {
-        let asked = self.per_page.or(self.size).filter(|size| *size >= 1);
+        let asked = self.per_page.filter(|size| *size >= 1);
         let size = match asked {
             Some(size) if size > i64::from(max) => beyond,
             Some(size) => size as u32,
@@ -59,7 +62,7 @@ mod tests {
     use super::*;
 
     fn page(page: i64, per_page: i64) -> PageQuery {
-        PageQuery { page: Some(page), per_page: Some(per_page), size: None }
+        PageQuery::new(Some(page), Some(per_page))
     }
 
     #[test]

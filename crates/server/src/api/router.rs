@@ -8,14 +8,19 @@ use axum::{Extension, Router};
 use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
 use super::{
-    AppState, Routes, applications, calls, credentials, endpoints, ip_acl, not_built, origination_uris, records,
-    trunks,
+    AppState, Routes, account, applications, calls, credentials, endpoints, ip_acl, not_built, numbers,
+    origination_uris, partner, partner_accounts, records, transactions, trunks,
 };
 use crate::auth::RateLimiter;
 
 /// Every resource.
 fn table() -> Routes {
     Routes::new()
+        .merge(account::routes())
+        .merge(numbers::routes())
+        .merge(partner::routes())
+        .merge(partner_accounts::routes())
+        .merge(transactions::routes())
         .merge(applications::routes())
         .merge(calls::routes())
         .merge(credentials::routes())

@@ -7,7 +7,7 @@ mod vault;
 
 pub(crate) use password::hash_password;
 pub(crate) use rate_limit::RateLimiter;
-pub(crate) use request::{Caller, Partner, Scoped, find as find_account};
+pub(crate) use request::{Caller, Partner, Scoped};
 pub use vault::{Vault, VaultError, mint_signing_secret, mint_token};
 
 /// What each kind of secret is sealed for: a secret opens only under its own context.

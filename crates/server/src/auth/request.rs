@@ -185,7 +185,7 @@ fn holds(account: &AccountEntry, hash: &str) -> bool {
 }
 
 /// An account, from memory or, when memory does not have it yet, from the store.
-pub(crate) async fn find(state: &AppState, id: &AccountId) -> Result<Option<Arc<AccountEntry>>, ApiError> {
+async fn find(state: &AppState, id: &AccountId) -> Result<Option<Arc<AccountEntry>>, ApiError> {
     if let Some(account) = state.directory.account(id) {
         return Ok(Some(account));
     }
