@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TANDEM := $(or $(CARGO_TARGET_DIR),target)/debug/tandem
 
-.PHONY: help run build test lint fmt e2e docs bench kill-loop clean-data
+.PHONY: help run build test lint fmt e2e docs bench bench-peers kill-loop clean-data
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -37,6 +37,9 @@ docs: ## Regenerate docs/reference from the code
 bench: ## Rows and CPU per call, memory per call, beside the peers' recorded figures
 	@scripts/install bench
 	@bench/run
+
+bench-peers: ## The peers themselves in the same run: not built; bench/peers.json holds recorded figures
+	@echo 'Measuring the peers on this machine is not built. make bench prints figures recorded elsewhere (bench/peers.json).' >&2; exit 1
 
 kill-loop: ## The long kill -9 loop: KILLS=50 RATE=20 make kill-loop; FAULT=ack-before-commit must fail
 	@scripts/install test

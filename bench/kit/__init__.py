@@ -1,0 +1,1 @@
+"""What `bench/run` is made of: the server under test, its provisioning, the web it talks to, and sipp."""

@@ -1,0 +1,81 @@
+"""The server under test: the release binary, pinned to a core of its own, with its CPU time and its memory."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+SERVER_CORE = 0
+GENERATOR_CORE = 1
+# Four sockets for each bridged call, and some.
+DESCRIPTORS = 20_000
+READY_TIMEOUT_S = 30
+
+
+class Server:
+    """`tandem serve` on free ports with a data folder of its own; a context manager."""
+
+    def __init__(self, binary, workspace):
+        self.data = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=workspace))
+        environment = dict(
+            os.environ,
+            TANDEM_WEBHOOKS__ALLOW_PRIVATE='["127.0.0.0/8"]',
+            TANDEM_RTP__FIRST_PORT="10000",
+            TANDEM_RTP__LAST_PORT="29999",
+        )
+        command = ["taskset", "-c", str(SERVER_CORE), str(binary), "serve", "--data", str(self.data),
+                   "--api", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--drain", "1", "--ready-json"]
+        began = time.monotonic()
+        with open(self.data / "serve.log", "wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                                            env=environment, start_new_session=True)
+        line = self.process.stdout.readline()
+        self.ready_s = time.monotonic() - began
+        if not line:
+            raise SystemExit(f"the server did not start:\n{self.log_tail()}")
+        ready = json.loads(line)
+        self.api = ready["api"]
+        self.sip = ready["sip"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(READY_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log_tail(self):
+        lines = (self.data / "serve.log").read_text(errors="replace").splitlines()
+        return "\n".join(lines[-30:])
+
+    def cpu_us(self):
+        """utime + stime of all its threads, those that ended included. The kernel's CPU clock of that process
+        is precise to the nanosecond; /proc counts ticks of 10 ms."""
+        process_clock = (~self.pid << 3) | 2
+        return time.clock_gettime_ns(process_clock) / 1000
+
+    def pss_kib(self):
+        for line in open(f"/proc/{self.pid}/smaps_rollup"):
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+        raise SystemExit("no Pss in smaps_rollup")
+
+    def rss_kib(self):
+        for line in open(f"/proc/{self.pid}/status"):
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise SystemExit("no VmRSS in status")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))

@@ -1,0 +1,66 @@
+"""The one table: our figure, the floor it must not miss, the goal, what the peers were measured at."""
+import re
+
+
+def number(value):
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def row(work, figure, ours, unit, floor, goal, peers):
+    """`ours` is a number, or None when nothing that counts was measured."""
+    if ours is None:
+        mark, shown = "?", "not measured"
+    else:
+        mark = " " if floor is None or ours <= floor else "!"
+        shown = f"{ours:,.1f} {unit}" if ours < 10 else f"{ours:,.0f} {unit}"
+    limit = lambda value: "" if value is None else f"≤ {value:,} {unit}"
+    return [mark, work, figure, shown, limit(floor), limit(goal), "; ".join(f"{k} {number(v)}" for k, v in peers.items())]
+
+
+def figure(results, name, member="cpu_us"):
+    found = results.get(name)
+    return None if not found else found[member]
+
+
+def per_delivery(results):
+    """What delivering costs: the same calls with their webhooks taken, less with their webhooks in the outbox."""
+    kept, sent = results.get("bridged"), results.get("delivering")
+    if not kept or not sent or sent["deliveries"] <= kept["deliveries"]:
+        return None
+    return (sent["cpu_us"] - kept["cpu_us"]) / (sent["deliveries"] - kept["deliveries"])
+
+
+def table(results, peers):
+    start = results.get("start") or {}
+    mib = lambda name: start[name] / 1024 if name in start else None
+    lines = [
+        ["", "Work", "Figure", "Tandem", "Floor", "Goal", "Peers, recorded"],
+        row("Bridged call, with deliveries", "rows written", figure(results, "rows", "rows"), "rows", 12, 12, {}),
+        row("Reserve + answer + settle", "CPU", figure(results, "store"), "µs", None, None, {}),
+        row("Answered call driven by XML", "CPU", figure(results, "answered"), "µs", 300, 120, peers["answered"]),
+        row("Bridged trunk call, IP ACL", "CPU", figure(results, "bridged"), "µs", 500, 250, peers["bridged"]),
+        row("Bridged trunk call, digest", "CPU", figure(results, "digest"), "µs", None, None, {}),
+        row("Webhook delivery", "CPU", per_delivery(results), "µs", None, None, {}),
+        row("REGISTER with digest", "CPU", figure(results, "register"), "µs", None, 68, peers["register"]),
+        row("Live bridged call, sockets open", "memory", figure(results, "memory", "kib"), "KiB", 64, 32, peers["memory"]),
+        row("Start", "until ready", start.get("ready_s"), "s", 1, 1, {}),
+        row("Idle", "RSS", mib("idle_rss_kib"), "MiB", None, 60, {}),
+        row("Binary", "size", mib("binary_kib"), "MiB", None, 60, {}),
+    ]
+    relay = " ".join(results.get("relay") or [])
+    share = re.search(r"([\d.]+) % of a core", relay)
+    p99 = re.search(r"p99 ([\d.]+\S+)", relay)
+    if share and p99:
+        shown = f"{float(share[1]):.0f} %, {p99[1]}"
+        lines.append(["", "Relay of 500 G.711 calls", "core, p99 delay", shown, "", "",
+                      "; ".join(f"{k} {v}" for k, v in peers["relay"].items())])
+    widths = [max(len(line[column]) for line in lines) for column in range(6)]
+    text = "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, [*widths, 0])).rstrip() for line in lines)
+    notes = ["", "CPU: utime + stime of the server per call, webhooks into the durable outbox; median of three runs at "
+             f"{results['rate']} calls/s; deliveries apart.", f"! misses its floor. Load of the machine {results['load_before']:.1f} "
+             f"before, {results['load_after']:.1f} after. {peers['note']}"]
+    disqualified = [f"{name}: {found['disqualified']}" for name, found in results.items()
+                    if isinstance(found, dict) and found.get("disqualified")]
+    if disqualified:
+        notes.append("Runs that did not count (more than 0.1 % failed or repeated): " + ", ".join(disqualified))
+    return text + "\n" + "\n".join(notes)
