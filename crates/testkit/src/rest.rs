@@ -62,7 +62,7 @@ pub async fn rest(method: &str, url: &str, credentials: Option<&Credentials>, bo
 ///
 /// # Panics
 /// When nobody listens there or answers within 30 s.
-pub(crate) async fn over_socket(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> Reply {
+pub async fn over_socket(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> Reply {
     let stream = UnixStream::connect(socket).await.expect("the server listens");
     exchange(stream, method, "localhost", path, None, body).await
 }
