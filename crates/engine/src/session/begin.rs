@@ -89,6 +89,12 @@ impl Drop for Seat {
     fn drop(&mut self) {
         for sip in &self.sips {
             self.shard.disown(*sip);
+            // A bug of ours must not leave two people connected that nobody bills or ends; the record
+            // is the reaper's.
+            if std::thread::panicking() {
+                tracing::error!("a session panicked; its calls are hung up");
+                let _ = self.shard.command(|endpoint, now| endpoint.hang_up(now, *sip, 500, None));
+            }
         }
         for sip_call_id in &self.sip_call_ids {
             self.shard.untrace_call_id(sip_call_id);

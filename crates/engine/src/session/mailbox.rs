@@ -115,3 +115,48 @@ fn class(event: &Event) -> Class {
         _ => Class::Rest,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tandem_model::clock;
+    use tandem_sip::message::{Address, OwnedUri};
+    use tandem_sip::{Endpoint, EndpointConfig, Flow, OutgoingInvite, Transport};
+
+    use super::*;
+
+    fn some_leg() -> LegId {
+        let mut endpoint = Endpoint::new(EndpointConfig::new("192.0.2.1", 5060), [0; 32]);
+        let address = "192.0.2.2:5060".parse().unwrap();
+        let flow = Flow { transport: Transport::Udp, local: address, remote: address };
+        let party = Address::parse("sip:a@192.0.2.2").unwrap();
+        let uri = OwnedUri::parse("sip:a@192.0.2.2").unwrap();
+        endpoint.invite(clock::monotonic(), OutgoingInvite::new(flow, uri, party.clone(), party)).unwrap()
+    }
+
+    #[test]
+    fn a_full_mailbox_never_loses_an_ending() {
+        let mailbox = Mailbox::new(Arc::default());
+        let leg = some_leg();
+        let info = || Event::Info { leg, content_type: String::new(), body: Vec::new() };
+        let ringing = || Event::Ringing { leg, early_tag: String::new(), status: 180 };
+        for _ in 0..MAX_WAITING_DIGITS {
+            assert!(mailbox.post(info()).is_ok());
+        }
+        for _ in 0..MAX_WAITING_REST {
+            assert!(mailbox.post(ringing()).is_ok());
+        }
+        assert!(mailbox.post(info()).is_err() && mailbox.post(ringing()).is_err());
+        assert_eq!(mailbox.dropped(), 2);
+        for _ in 0..1_000 {
+            assert!(mailbox.post(Event::Bye { leg, reason: None }).is_ok());
+        }
+        let waiting: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
+        assert_eq!(
+            waiting.len(),
+            MAX_WAITING_DIGITS + MAX_WAITING_REST + 1,
+            "one ending of a kind is latched"
+        );
+        assert!(matches!(waiting.last(), Some(Event::Bye { .. })));
+        assert!(mailbox.post(info()).is_ok(), "places are given back");
+    }
+}

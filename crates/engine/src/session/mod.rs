@@ -259,3 +259,23 @@ impl Session {
 fn audio_id() -> u64 {
     entropy::number()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What one bridged call may hold here, beside its SIP dialogs and its media.
+    const MAX_BYTES: usize = 12 << 10;
+
+    fn future_bytes<F: Future>(_: fn(Rc<Shard>, Rc<Mailbox>, Incoming) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_live_session_is_small() {
+        let negotiated = size_of::<tandem_sip::sdp::Negotiated>();
+        let leg = size_of::<Leg>() + negotiated + 2 * size_of::<tandem_sip::sdp::SessionDescription>();
+        let session = future_bytes(run_inbound) + size_of::<record::Record>() + 2 * leg;
+        assert!(session < MAX_BYTES, "{session} bytes");
+    }
+}

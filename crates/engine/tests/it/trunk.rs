@@ -263,3 +263,26 @@ async fn early_media_is_heard_before_the_answer() {
     let _ = b.command(|endpoint, now| endpoint.answer(now, b_leg, b_voice.sdp().as_bytes()));
     assert_eq!(a.answered().await, early, "the 200 repeats the description of the 183");
 }
+
+#[tokio::test]
+async fn a_dead_route_gives_way_and_a_slow_one_does_not() {
+    let world = World::new();
+    let (a, slow, last) = (Peer::start().await, Peer::start().await, Peer::start().await);
+    let dead = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    world.acl_trunk(a.addr());
+    let routes = [dead.local_addr().unwrap(), slow.addr(), last.addr()];
+    world.bridge_to(routes.map(route_to).to_vec());
+    let engine = crate::support::engine_with(&world, |config| {
+        config.timing.no_response = std::time::Duration::from_millis(300);
+    })
+    .await;
+    let (a_voice, voice) = (Voice::start().await, Voice::start().await);
+    a.invite(engine.sip_addr(), "+918012345678", "trunk.test", &a_voice.sdp());
+    let (leg, _) = slow.invited().await;
+    // It has heard us and takes its time: 100 now, 200 long after the limit.
+    let _ = slow.command(|endpoint, now| endpoint.trying(now, leg));
+    tokio::time::timeout(std::time::Duration::from_millis(700), slow.cancelled()).await.unwrap_err();
+    let _ = slow.command(|endpoint, now| endpoint.answer(now, leg, voice.sdp().as_bytes()));
+    a.answered().await;
+    assert!(last.received().is_empty(), "the third route was never needed");
+}
