@@ -9,6 +9,8 @@ mod support;
 mod calls;
 #[path = "conformance/configuration.rs"]
 mod configuration;
+#[path = "conformance/endpoints.rs"]
+mod endpoints;
 #[path = "conformance/ledger_model.rs"]
 mod ledger_model;
 #[path = "conformance/money.rs"]
@@ -19,5 +21,7 @@ mod opening;
 mod outbox;
 #[path = "conformance/records.rs"]
 mod records;
+#[path = "conformance/trunking.rs"]
+mod trunking;
 #[path = "conformance/writer.rs"]
 mod writer;
