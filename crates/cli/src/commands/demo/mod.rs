@@ -269,9 +269,11 @@ fn print_lines(call: &Value, from: usize, talk: Talk) -> usize {
     lines.len().max(from)
 }
 
+/// The customer's balance in micro-units; the operator sees it with six decimals.
 async fn balance(doors: &Doors<'_>, seeds: &Seeds) -> anyhow::Result<i64> {
     let account = doors.operator(Method::GET, &format!("/admin/accounts/{}", seeds.account_id), None).await?;
-    account["balance_micros"].as_i64().context("the account has no balance_micros")
+    let text = account["balance"].as_str().with_context(|| format!("no balance in {account}"))?;
+    text.replace('.', "").parse().with_context(|| format!("the balance {text} has not six decimals"))
 }
 
 fn print_settings(server: &Server, seeds: &Seeds, app: &ExampleApp, carrier: &Carrier, doors: &Doors<'_>) {

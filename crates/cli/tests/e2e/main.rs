@@ -1,0 +1,15 @@
+//! End to end: the real binary, started as anybody starts it, provisioned through the admin socket and REST, called
+//! by real sipp, heard by handsets of our own, telling a customer's web server that checks every signature by
+//! an implementation of its own.
+//!
+//! Each test is one node (money races: two) with many customers; what belongs together runs at once, so that
+//! the whole of it takes as long as its longest call.
+
+mod api_calls;
+mod cancel_and_failures;
+mod inbound_calls;
+mod money_races;
+mod stage;
+mod thousand_trunks;
+mod trunk_calls;
+mod walls;
