@@ -42,7 +42,17 @@ async fn measure() {
     let account = AccountId::new(&format!("MA_{}", now.as_microsecond()));
     writer.submit(OpenAccount(account.clone())).await.expect("the account opens");
 
-    println!("{:>12} {:>10} {:>12} {:>14} {:>12}", "concurrency", "calls", "calls/s", "CPU µs/call", "MiB");
+    println!(
+        "{:>11} {:>8} {:>9} {:>12} {:>14} {:>14} {:>14} {:>8}",
+        "concurrency",
+        "calls",
+        "calls/s",
+        "CPU µs/call",
+        "reserve p50 ms",
+        "reserve p99 ms",
+        "max ms",
+        "file MiB"
+    );
     for concurrency in CONCURRENCIES {
         let calls = if concurrency == 1 { calls / 10 } else { calls };
         let (began, cpu) = (clock::monotonic(), cpu_micros());
@@ -51,13 +61,22 @@ async fn measure() {
             let share = calls / concurrency + usize::from(worker < calls % concurrency);
             workers.spawn(run(writer.clone(), account.clone(), share));
         }
+        let mut waited = Vec::with_capacity(calls);
         while let Some(outcome) = workers.join_next().await {
-            outcome.expect("a worker ends").expect("its calls succeed");
+            waited.extend(outcome.expect("a worker ends").expect("its calls succeed"));
         }
+        waited.sort_unstable();
+        let wait = |percent: usize| waited[(waited.len() - 1) * percent / 100] as f64 / 1000.0;
         let seconds = began.elapsed().as_secs_f64();
         let spent = (cpu_micros() - cpu) as f64 / calls as f64;
         let size = std::fs::metadata(directory.path().join("tandem.db")).map_or(0, |meta| meta.len() >> 20);
-        println!("{concurrency:>12} {calls:>10} {:>12.0} {spent:>14.1} {size:>12}", calls as f64 / seconds);
+        println!(
+            "{concurrency:>11} {calls:>8} {:>9.0} {spent:>12.1} {:>14.2} {:>14.2} {:>14.2} {size:>8}",
+            calls as f64 / seconds,
+            wait(50),
+            wait(99),
+            wait(100)
+        );
     }
     let report = store.reader().verify_ledger().await.expect("the ledger reads");
     assert!(report.is_clean(), "{report:?}");
@@ -68,14 +87,18 @@ async fn drain(mut feed: EventFeed) {
     while feed.next().await.is_some() {}
 }
 
-async fn run(writer: Writer, account: AccountId, calls: usize) -> Result<(), StoreError> {
+/// Micro-seconds each reservation took.
+async fn run(writer: Writer, account: AccountId, calls: usize) -> Result<Vec<u64>, StoreError> {
+    let mut waited = Vec::with_capacity(calls);
     for _ in 0..calls {
         let (reserve, answer, settle) = triple(&account);
+        let began = clock::monotonic();
         assert_eq!(writer.submit(reserve).await?, ReserveOutcome::Reserved);
+        waited.push(began.elapsed().as_micros() as u64);
         assert!(writer.submit(answer).await?);
         assert!(matches!(writer.submit(settle).await?, SettleOutcome::Settled { .. }));
     }
-    Ok(())
+    Ok(waited)
 }
 
 /// CPU time of the whole process.

@@ -15,6 +15,7 @@
 pub mod audit;
 pub mod calls;
 mod command;
+mod conditions;
 mod dialect;
 pub mod directory;
 mod error;

@@ -16,6 +16,8 @@ use tokio_postgres::{Client, Config, NoTls, Statement};
 use crate::StoreError;
 use crate::value::{Row, Value};
 
+/// Distinct statements kept prepared on a connection.
+const PREPARED_MAX: usize = 512;
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -124,7 +126,12 @@ impl PgConnection {
         let statement = self.client.prepare(sql).await.map_err(|error| classify(&error, sql))?;
         let columns = statement.columns().iter().map(|column| column.name().to_owned()).collect();
         let prepared = Prepared { statement, columns };
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.into(), prepared.clone());
+        let mut kept = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= PREPARED_MAX {
+            kept.clear();
+        }
+        kept.insert(sql.into(), prepared.clone());
+        drop(kept);
         Ok(prepared)
     }
 }

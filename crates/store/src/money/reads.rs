@@ -5,7 +5,8 @@ use tandem_model::{AccountId, Currency, Money};
 use uuid::Uuid;
 
 use crate::calls::contains;
-use crate::value::{Row, Value};
+use crate::conditions::Conditions;
+use crate::value::Row;
 use crate::{Reader, StoreError};
 
 /// The money of an account, as its row has it.
@@ -124,34 +125,32 @@ impl TransactionSummary {
     }
 }
 
-/// `mine.balance_after is not null` is what makes the partial index usable.
-const WHERE: &str = " from ledger_entry as mine
+const FROM: &str = " from ledger_entry as mine
   join ledger_tx as t on t.id = mine.tx_id
-  join ledger_entry as theirs on theirs.tx_id = mine.tx_id and theirs.account <> mine.account
-  where mine.account = $1 and mine.balance_after is not null
-    and mine.created_at >= $2 and mine.created_at < $3
-    and (cast($4 as bigint) is null or (mine.amount > 0 and cast($4 as bigint) = 1) or (mine.amount < 0 and cast($4 as bigint) = 0))
-    and (cast($5 as text) is null or t.kind = cast($5 as text))
-    and (cast($6 as text) is null or t.ref_kind = cast($6 as text))
-    and (cast($7 as text) is null or lower(t.description) like lower(cast($7 as text)) escape '\\')
-    and (cast($8 as text) is null or lower(t.ref_kind || ':' || t.ref_id) like lower(cast($8 as text)) escape '\\')
-    and (cast($9 as text) is null or t.id = cast($9 as text))
-    and (cast($10 as text) is null or t.currency = cast($10 as text))";
+  join ledger_entry as theirs on theirs.tx_id = mine.tx_id and theirs.account <> mine.account";
 
 impl TransactionFilter {
-    fn params<'v>(&'v self, account: &'v AccountId) -> Vec<Value<'v>> {
-        vec![
-            account.into(),
-            self.from.unwrap_or(Timestamp::MIN).into(),
-            self.before.unwrap_or(Timestamp::MAX).into(),
-            self.credits.into(),
-            self.kind.as_ref().into(),
-            self.ref_kind.as_ref().into(),
-            self.description.as_deref().map(contains).into(),
-            self.reference.as_deref().map(contains).into(),
-            self.id.map(|id| id.hyphenated().to_string()).into(),
-            self.currency.as_ref().into(),
-        ]
+    fn conditions<'v>(&'v self, account: &'v AccountId) -> Conditions<'v> {
+        let (above, below) = match self.credits {
+            Some(true) => (Some(0), None),
+            Some(false) => (None, Some(0)),
+            None => (None, None),
+        };
+        // `balance_after is not null` is what makes the partial index usable.
+        Conditions::new("mine.balance_after is not null and mine.account = ?", account)
+            .and("mine.created_at >= ?", self.from)
+            .and("mine.created_at < ?", self.before)
+            .and("mine.amount > ?", above)
+            .and("mine.amount < ?", below)
+            .and("t.kind = ?", self.kind.as_ref())
+            .and("t.ref_kind = ?", self.ref_kind.as_ref())
+            .and("lower(t.description) like lower(?) escape '\\'", self.description.as_deref().map(contains))
+            .and(
+                "lower(t.ref_kind || ':' || t.ref_id) like lower(?) escape '\\'",
+                self.reference.as_deref().map(contains),
+            )
+            .and("t.id = ?", self.id.map(|id| id.hyphenated().to_string()))
+            .and("t.currency = ?", self.currency.as_ref())
     }
 }
 
@@ -195,16 +194,17 @@ impl Reader {
         offset: u64,
         limit: u32,
     ) -> Result<TransactionPage, StoreError> {
-        let mut params = filter.params(account);
-        let count = self.query_one(format!("select count(*) as n{WHERE}"), &params).await?;
-        let total = count.map_or(Ok(0), |row| row.count("n"))?;
-        params.push(limit.into());
-        params.push(offset.into());
-        let sql = format!(
+        let matching = filter.conditions(account);
+        let count = format!("select count(*) as n{FROM}{}", matching.sql());
+        let total = self.query_one(count, matching.params()).await?.map_or(Ok(0), |row| row.count("n"))?;
+        let mut sql = format!(
             "select t.id, mine.account, t.kind, t.ref_kind, t.ref_id, t.description, t.currency, mine.amount,
-               mine.balance_after, theirs.account as counterparty, mine.created_at{WHERE}
-             order by mine.created_at desc, t.id desc limit $11 offset $12"
+               mine.balance_after, theirs.account as counterparty, mine.created_at{FROM}{}
+             order by mine.created_at desc, t.id desc",
+            matching.sql()
         );
+        let (tail, params) = matching.page(limit, offset);
+        sql.push_str(&tail);
         let rows = self.query(sql, &params).await?;
         Ok(TransactionPage { lines: rows.iter().map(line_of).collect::<Result<_, _>>()?, total })
     }
@@ -215,13 +215,15 @@ impl Reader {
         account: &AccountId,
         filter: &TransactionFilter,
     ) -> Result<TransactionSummary, StoreError> {
+        let matching = filter.conditions(account);
         let sql = format!(
             "select t.ref_kind, count(*) as n,
                cast(coalesce(sum(case when mine.amount < 0 then 0 - mine.amount else 0 end), 0) as bigint) as debit,
                cast(coalesce(sum(case when mine.amount > 0 then mine.amount else 0 end), 0) as bigint) as credit
-             {WHERE} group by t.ref_kind order by t.ref_kind"
+             {FROM}{} group by t.ref_kind order by t.ref_kind",
+            matching.sql()
         );
-        let rows = self.query(sql, &filter.params(account)).await?;
+        let rows = self.query(sql, matching.params()).await?;
         let by_reference = rows
             .iter()
             .map(|row| {
