@@ -7,7 +7,8 @@ use crate::command::BoxFuture;
 use crate::dialect::LEASE_DUE;
 use crate::{Command, StoreError, Tx};
 
-/// Takes due rows nobody holds, oldest first.
+/// Takes due rows nobody holds, oldest first. What an earlier epoch of the same node held is nobody's: after a
+/// crash its events go on at once, not when its leases run out.
 pub struct LeaseDue {
     /// Who: [`crate::NodeIdentity::lease_owner`].
     pub owner: String,
@@ -24,7 +25,9 @@ impl Command for LeaseDue {
 
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<Self::Output, StoreError>> {
         Box::pin(async move {
-            let params = [(&self.owner).into(), self.until.into(), self.now.into(), self.limit.into()];
+            let name = self.owner.trim_end_matches(|digit: char| digit.is_ascii_digit());
+            let params =
+                [(&self.owner).into(), self.until.into(), self.now.into(), self.limit.into(), name.into()];
             let rows = tx.query(LEASE_DUE.on(tx.dialect()), &params).await?;
             let mut leased = rows.iter().map(row_of).collect::<Result<Vec<_>, _>>()?;
             leased.sort_by_key(|row| (row.due_at, row.event.sequence));

@@ -101,6 +101,18 @@ on_both! {
         assert!(reader.delivery_attempts(events[1].event).await.unwrap().is_empty());
     }
 
+    /// What a killed process held is delivered as soon as its successor asks; other nodes' leases stand.
+    async fn a_restarted_node_takes_over_its_predecessors_leases_at_once(house: House) {
+        enqueue(&house, 4).await;
+        let take = async |owner, limit| house.writer.submit(lease(owner, 100, limit)).await.unwrap().len();
+        assert_eq!(take("a/1", 1).await + take("a/1/1", 1).await + take("ab/1", 1).await + take("b/1", 1).await, 4);
+        assert_eq!(take("a/1", 9).await, 0, "its own are under way");
+        assert_eq!(take("c/2", 9).await, 0, "another node's are not its own");
+        assert_eq!(take("a/2", 9).await, 1, "only the one of a/1");
+        assert_eq!(take("a/10", 9).await, 1, "and again after the next crash");
+        assert_eq!(take("a/10", 9).await, 0);
+    }
+
     async fn a_lease_takes_the_oldest_first_and_no_more_than_asked(house: House) {
         enqueue(&house, 5).await;
         let first = house.writer.submit(lease("a/1", 100, 2)).await.unwrap();
