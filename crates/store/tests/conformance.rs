@@ -19,6 +19,8 @@ mod money;
 mod opening;
 #[path = "conformance/outbox.rs"]
 mod outbox;
+#[path = "conformance/provisioning.rs"]
+mod provisioning;
 #[path = "conformance/records.rs"]
 mod records;
 #[path = "conformance/trunking.rs"]
