@@ -1,6 +1,6 @@
 //! Data to stdout, talk to stderr; JSON when asked; logs readable without colour.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
@@ -25,11 +25,12 @@ pub(crate) fn start_logging(arguments: &Arguments) {
 
 /// Prints an outcome: as it is under `--json`, else by `text`.
 pub(crate) fn data(arguments: &Arguments, value: &Value, text: impl FnOnce(&Value) -> String) {
-    if arguments.json {
-        println!("{value}");
-    } else {
-        println!("{}", text(value));
-    }
+    line(&if arguments.json { value.to_string() } else { text(value) });
+}
+
+/// Prints a line. A reader that went away (`tandem … | head`) is no failure of ours.
+pub(crate) fn line(text: &str) {
+    drop(writeln!(io::stdout().lock(), "{}", text.trim_end()));
 }
 
 /// Prints a failure: the chain of causes on stderr, and an object on stdout under `--json`.
@@ -43,7 +44,7 @@ pub(crate) fn failure(arguments: &Arguments, error: &anyhow::Error) {
 /// A table of some members of a list of objects.
 pub(crate) fn table(rows: &Value, columns: &[&str]) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(columns.iter().copied());
+    table.load_style(comfy_table::presets::NOTHING).set_header(columns.iter().copied());
     for row in rows.as_array().map(Vec::as_slice).unwrap_or_default() {
         table.add_row(columns.iter().map(|column| plain(&row[*column])));
     }

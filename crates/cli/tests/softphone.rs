@@ -75,7 +75,7 @@ async fn a_working_day(stand: &Stand<'_>) {
     // It registers with what the demo prints.
     assert_eq!(world.registered().await, "false");
     let mut phone = world.phone(Duration::from_secs(60)).await;
-    phone.wait("REGISTER_OK", 1, SOON).await;
+    phone.registered(SOON).await;
     assert_eq!(world.registered().await, "true");
 
     // It rings, answers by itself, hears speech; the platform hears it and ends the call.
@@ -121,14 +121,15 @@ async fn a_working_day(stand: &Stand<'_>) {
 
     // A crash, and the phone rings again without having to register.
     let phone = world.phone(Duration::from_secs(3600)).await;
-    phone.wait("REGISTER_OK", 1, SOON).await;
+    phone.registered(SOON).await;
+    let registers = phone.register_requests();
     world.crash_and_restart().await;
     let page =
         Sink::start(|_| Answer::xml("<Response><Speak>The way to you was remembered.</Speak></Response>"))
             .await;
     world.ring(&page.url("answer")).await;
     phone.wait("CALL_CLOSED", 1, CALL).await;
-    assert_eq!(phone.count("REGISTER_OK"), 1, "it did not register again");
+    assert_eq!(phone.register_requests(), registers, "it did not register again");
     let heard = last_heard(&phone, 1);
     report("after the crash: the phone hears", &heard);
     assert!(heard.louder_than(SPEECH_DBFS) >= 1.0, "the phone hears speech after the crash");
@@ -138,14 +139,15 @@ async fn a_quiet_minute(stand: &Stand<'_>) {
     let world = World::start(stand);
     let nat = stand.nat.expect("this stand has a router");
     let phone = world.phone(Duration::from_secs(3600)).await;
-    phone.wait("REGISTER_OK", 1, SOON).await;
+    phone.registered(SOON).await;
+    let registers = phone.register_requests();
     let to_platform =
         || nat.bindings().into_iter().filter(|kept| kept.peer == world.printed.sip).collect::<Vec<_>>();
     let before = to_platform();
     assert!(!before.is_empty(), "the router keeps a binding");
     // More than twice what the router remembers; the platform's keep-alive is all that passes.
     tokio::time::sleep(Duration::from_secs(70)).await;
-    assert_eq!(phone.count("REGISTER_OK"), 1);
+    assert_eq!(phone.register_requests(), registers);
     assert_eq!(to_platform(), before, "the same binding still stands");
     world.ring_as_printed().await;
     phone.wait("CALL_CLOSED", 1, CALL).await;
@@ -329,8 +331,9 @@ impl<'a> World<'a> {
     /// kill -9 to the server, and a new one on the same data and ports.
     async fn crash_and_restart(&mut self) {
         let server = child_of(self.demo.id()).expect("the demo's server");
-        send(server, rustix::process::Signal::KILL);
-        drop(until(SOON * 2, || self.demo.try_wait().ok().flatten()).await);
+        assert!(send(server, rustix::process::Signal::KILL), "the server is there to be killed");
+        let ended = until(SOON * 2, || self.demo.try_wait().ok().flatten()).await;
+        assert!(!ended.success(), "the demo notices that its server is gone");
         let mut server = tandem()
             .args(["serve", "--dev", "--ready-json", "--drain", "1", "--api"])
             .arg(self.printed.api.trim_start_matches("http://"))
@@ -352,8 +355,10 @@ impl<'a> World<'a> {
 impl Drop for World<'_> {
     fn drop(&mut self) {
         // Asked, so that it stops its server.
-        send(self.demo.id(), rustix::process::Signal::INT);
-        drop(self.demo.wait());
+        if matches!(self.demo.try_wait(), Ok(None)) {
+            send(self.demo.id(), rustix::process::Signal::INT);
+            drop(self.demo.wait());
+        }
         if let Some(server) = &mut self.server {
             drop(server.kill());
             drop(server.wait());
@@ -408,9 +413,7 @@ fn child_of(parent: u32) -> Option<u32> {
         .find_map(|children| children.split_whitespace().next()?.parse().ok())
 }
 
-fn send(process: u32, signal: rustix::process::Signal) {
+fn send(process: u32, signal: rustix::process::Signal) -> bool {
     let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
-    if let Some(process) = process {
-        drop(rustix::process::kill_process(process, signal));
-    }
+    process.is_some_and(|process| rustix::process::kill_process(process, signal).is_ok())
 }

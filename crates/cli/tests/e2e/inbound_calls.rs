@@ -127,14 +127,18 @@ async fn a_call_in_is_steered_by_documents_from_prompt_to_bridge() {
     assert_eq!(called.heard.sources.len(), 1, "one SSRC, whatever spoke");
 
     let hangup = hangup_of(&world, &line).await;
-    let about = requests_about(&world, &line);
+    let call = hangup.call();
+    let all = world.sink.requests();
+    let about: Vec<_> = all.into_iter().filter(|request| request.call() == call).collect();
+    for request in &about {
+        genuine::callback(&line.customer.who.token, request);
+    }
     let at = |path: &str| {
         let found: Vec<_> = about.iter().filter(|request| request.path() == path).cloned().collect();
         assert!(!found.is_empty(), "nothing came to {path}");
         found
     };
     let started = at("/answer").remove(0);
-    let call = started.call();
     let account = line.customer.who.id.as_str();
     let standard = [
         ("CallUUID", call.as_str()),
@@ -144,7 +148,7 @@ async fn a_call_in_is_steered_by_documents_from_prompt_to_bridge() {
         ("ParentAuthID", account),
         ("X-VH-Ticket", "77"),
     ];
-    for request in &about {
+    for request in about.iter().filter(|request| request.path() != "/legs") {
         expect(request, &standard);
     }
     expect(&started, &[("Event", "StartApp"), ("CallStatus", "ringing")]);

@@ -12,9 +12,8 @@ const AT_ONCE: usize = 64;
 /// A number costs this much, and the buyer has money for so many.
 const NUMBER_PRICE: u32 = 10;
 const NUMBERS_PAID_FOR: usize = 23;
-/// One transfer, and how many the partner can pay.
-const TRANSFER: f64 = 4_000.0;
-const TRANSFERS_PAID_FOR: usize = 25;
+/// One transfer: the partner's 100,000, less what it gave away before, pay for fewer than 25.
+const TRANSFER_MICROS: i64 = 4_000_000_000;
 /// A minute is held before an INVITE leaves: 0.60.
 const CALL_HOLD_MICROS: i64 = 600_000;
 const CALLS_PAID_FOR: usize = 17;
@@ -88,18 +87,15 @@ async fn purchases(world: &World, nodes: &[&Platform]) {
 
 async fn transfers(world: &World, nodes: &[&Platform]) {
     let customer = world.customer("heir", 0.0, (10, 10)).await;
-    let left = world.balance(&world.partner.id).await;
-    let spare = 1.0 + TRANSFER * TRANSFERS_PAID_FOR as f64;
-    let aside = world.customer("aside", left as f64 / 1e6 - spare, (10, 10)).await;
+    let before = world.balance(&world.partner.id).await;
+    let paid = before / TRANSFER_MICROS;
+    assert!(paid > 10 && paid < AT_ONCE as i64, "the partner's money lasts for {paid} of {AT_ONCE} transfers");
     let path = format!("/partner/accounts/{}/transfer-balance", customer.who.id);
-    let body = json!({"amount": TRANSFER, "currency": "INR", "description": "race"});
-    // The partner's door is given 64 transfers; its money lasts for 24 or 25 of them.
-    let paid = ((world.balance(&world.partner.id).await as f64 / 1e6) / TRANSFER) as usize;
-    assert!(paid > 10 && paid < AT_ONCE, "{paid}");
+    let body = json!({"amount": TRANSFER_MICROS / 1_000_000, "currency": "INR", "description": "race"});
     let replies = at_once(nodes, &path, &world.partner, vec![body; AT_ONCE]).await;
-    count(&replies, paid, &[400, 402]);
-    assert_eq!(world.balance(&customer.who.id).await, (TRANSFER * paid as f64 * 1e6) as i64);
-    assert!(world.balance(&world.partner.id).await >= 0 && world.balance(&aside.who.id).await > 0);
+    count(&replies, paid as usize, &[400, 402]);
+    assert_eq!(world.balance(&customer.who.id).await, TRANSFER_MICROS * paid);
+    assert_eq!(world.balance(&world.partner.id).await, before - TRANSFER_MICROS * paid);
 }
 
 async fn calls(world: &World, nodes: &[&Platform]) {

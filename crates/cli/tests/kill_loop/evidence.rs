@@ -29,8 +29,6 @@ pub(crate) struct Leg {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Offer {
     pub(crate) number: u64,
-    /// From the PBX through its trunk; otherwise from the carrier to an application.
-    pub(crate) outbound: bool,
     /// The caller's Call-ID.
     pub(crate) call_id: String,
     /// 180 or 183 came.

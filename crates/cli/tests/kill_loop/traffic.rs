@@ -42,7 +42,7 @@ pub(crate) async fn offer(network: Network, rate: u32, seed: u64, stop: watch::R
         let from = Arc::clone(from);
         calls.spawn(async move {
             match from.place(spec).await {
-                Ok(handle) => Some(watch_call(number, outbound, handle).await),
+                Ok(handle) => Some(watch_call(number, handle).await),
                 Err(CarrierError::Full | CarrierError::NoPort) => None,
                 Err(error) => panic!("call {number}: {error}"),
             }
@@ -51,10 +51,10 @@ pub(crate) async fn offer(network: Network, rate: u32, seed: u64, stop: watch::R
     calls.join_all().await.into_iter().flatten().collect()
 }
 
-async fn watch_call(number: u64, outbound: bool, handle: CallHandle) -> Offer {
+async fn watch_call(number: u64, handle: CallHandle) -> Offer {
     let call_id = handle.call_id().to_owned();
     let outcome = handle.outcome().await.expect("the simulator outlives its calls");
-    Offer { number, outbound, call_id, rang: outcome.rang || outcome.early_media, status: outcome.status.code }
+    Offer { number, call_id, rang: outcome.rang || outcome.early_media, status: outcome.status.code }
 }
 
 impl Network {

@@ -17,16 +17,6 @@ pub(crate) enum Product {
     SipTrunking,
 }
 
-impl Product {
-    /// The interface string.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::VoiceApi => "voice-api",
-            Self::SipTrunking => "sip-trunking",
-        }
-    }
-}
-
 /// A live call's business.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Context {

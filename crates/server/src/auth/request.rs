@@ -199,7 +199,6 @@ fn entry_of(row: AccountRow) -> AccountEntry {
         id: row.id,
         kind: row.kind,
         parent: row.parent,
-        partner: row.partner,
         enabled: row.enabled,
         kyc_pending: !matches!(row.kyc_status.as_str(), "completed" | "verified"),
         country: row.country,

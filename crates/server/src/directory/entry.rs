@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tandem_model::ports::{DigestPolicy, Transport};
 use tandem_model::{
-    AccountId, ApplicationId, ApplicationPlan, CarrierId, CountryRules, Currency, E164, PartnerId, Rate,
+    AccountId, ApplicationId, ApplicationPlan, CarrierId, CountryRules, Currency, E164, Rate,
     TrunkId, UrlCall,
 };
 
@@ -20,8 +20,6 @@ pub(crate) struct AccountEntry {
     pub(crate) kind: String,
     /// The main account of a sub-account.
     pub(crate) parent: Option<AccountId>,
-    /// The partner at the root of its tree.
-    pub(crate) partner: Option<PartnerId>,
     pub(crate) enabled: bool,
     /// KYC is not complete.
     pub(crate) kyc_pending: bool,

@@ -147,14 +147,18 @@ impl Feed {
     pub(crate) async fn follow(mut self, cancel: CancellationToken) {
         let nudge = self.nudge.clone();
         let mut until_resolve = RESOLVE;
+        // From the first round on, changes wait for it.
+        nudge.notify_one();
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = nudge.notified() => {}
                 () = tokio::time::sleep(POLL) => until_resolve = until_resolve.saturating_sub(POLL),
             }
-            if let Err(error) = self.catch_up().await {
-                tracing::error!(%error, "the directory could not follow the store; trying again");
+            self.directory.rounds.begin();
+            match self.catch_up().await {
+                Ok(()) => self.directory.rounds.finish(),
+                Err(error) => tracing::error!(%error, "the directory could not follow the store; trying again"),
             }
             if until_resolve.is_zero() {
                 until_resolve = RESOLVE;
@@ -329,7 +333,6 @@ impl Feed {
                     id: row.id,
                     kind: row.kind,
                     parent: row.parent,
-                    partner: row.partner,
                     enabled: row.enabled,
                     kyc_pending: !matches!(row.kyc_status.as_str(), "completed" | "verified"),
                     country: row.country,

@@ -8,6 +8,7 @@ mod attached;
 mod entry;
 mod load;
 mod locate;
+mod rounds;
 mod secrets;
 mod table;
 
@@ -18,8 +19,9 @@ pub(crate) use entry::{
 };
 pub(crate) use load::{Feed, LoadError};
 pub(crate) use locate::OurHosts;
+use rounds::Rounds;
 use table::Table;
-use tandem_model::{AccountId, ApplicationId, CarrierId, E164, TrunkId};
+use tandem_model::{AccountId, ApplicationId, E164, TrunkId};
 
 use crate::egress::EgressPolicy;
 
@@ -29,17 +31,23 @@ pub(crate) struct Directory {
     table: Arc<RwLock<Table>>,
     hosts: Arc<OurHosts>,
     egress: Arc<EgressPolicy>,
+    rounds: Arc<Rounds>,
 }
 
 impl Directory {
     /// An empty directory for these hosts; [`Feed`] fills it.
     pub(crate) fn new(hosts: OurHosts, egress: Arc<EgressPolicy>) -> Self {
-        Self { table: Arc::default(), hosts: Arc::new(hosts), egress }
+        Self { table: Arc::default(), hosts: Arc::new(hosts), egress, rounds: Arc::new(Rounds::new()) }
     }
 
     /// The names and addresses this node answers to.
     pub(crate) fn hosts(&self) -> &OurHosts {
         &self.hosts
+    }
+
+    /// Wakes the feed and waits until this directory holds what was committed before now.
+    pub(crate) async fn followed(&self, wake: impl FnOnce()) {
+        self.rounds.next(wake).await;
     }
 
     /// Reads. A panic of a writer cannot leave an entry half replaced, so poison is not fatal.
@@ -70,10 +78,6 @@ impl Directory {
 
     pub(crate) fn endpoint(&self, username: &str) -> Option<Arc<EndpointEntry>> {
         self.read(|table| table.endpoint(username))
-    }
-
-    pub(crate) fn carrier(&self, id: &CarrierId) -> Option<Arc<CarrierEntry>> {
-        self.read(|table| table.carrier(id))
     }
 
     /// Carriers in order of priority.

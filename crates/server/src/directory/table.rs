@@ -153,10 +153,6 @@ impl Table {
         self.endpoints.get(username).cloned()
     }
 
-    pub(crate) fn carrier(&self, id: &CarrierId) -> Option<Arc<CarrierEntry>> {
-        self.carriers.iter().find(|carrier| carrier.id == *id).cloned()
-    }
-
     /// The carrier whose calls come from this address: an entry with the port beats one without.
     pub(crate) fn carrier_of_source(&self, source: SocketAddr) -> Option<Arc<CarrierEntry>> {
         let of = |with_port: bool| {

@@ -25,19 +25,19 @@ const WAV_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const WORDS_PER_MINUTE: &str = "160";
 
 /// The synthesiser that ships: small, quick, every language, robotic.
-pub struct Espeak {
+pub(crate) struct Espeak {
     program: String,
     slots: Semaphore,
 }
 
 impl Espeak {
     /// `espeak-ng` from the search path.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::at("espeak-ng")
     }
 
     /// espeak-ng at a path of its own.
-    pub fn at(program: &str) -> Self {
+    pub(crate) fn at(program: &str) -> Self {
         Self { program: program.to_owned(), slots: Semaphore::new(PROCESSES_MAX) }
     }
 

@@ -55,13 +55,13 @@ struct Inner {
 
 /// Speech and files as clips. Cheap to clone.
 #[derive(Clone)]
-pub struct SoundLibrary {
+pub(crate) struct SoundLibrary {
     inner: Arc<Inner>,
 }
 
 impl SoundLibrary {
     /// A library that speaks through `tts`, loads through `egress` and keeps speech under `data`.
-    pub fn new(data: &Path, tts: Arc<dyn Tts>, egress: Egress) -> Self {
+    pub(crate) fn new(data: &Path, tts: Arc<dyn Tts>, egress: Egress) -> Self {
         let inner = Inner {
             tts,
             egress,

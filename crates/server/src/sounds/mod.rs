@@ -18,6 +18,6 @@ mod tts;
 mod voices;
 mod wav;
 
-pub use espeak::Espeak;
-pub use library::SoundLibrary;
-pub use tts::{SPEECH_CHARS_MAX, Tts};
+pub(crate) use espeak::Espeak;
+pub(crate) use library::SoundLibrary;
+pub(crate) use tts::{SPEECH_CHARS_MAX, Tts};

@@ -4,10 +4,10 @@ use futures_util::future::BoxFuture;
 use tandem_model::ports::{Clip, SoundError, SpeechRequest};
 
 /// Longest text spoken in one piece.
-pub const SPEECH_CHARS_MAX: usize = 3_000;
+pub(crate) const SPEECH_CHARS_MAX: usize = 3_000;
 
 /// Turns text into audio.
-pub trait Tts: Send + Sync + 'static {
+pub(crate) trait Tts: Send + Sync + 'static {
     /// Names the synthesiser and all that changes its sound: part of the cache key.
     fn fingerprint(&self) -> String;
 

@@ -90,7 +90,7 @@ async fn perform(arguments: &Arguments, demo: &Demo, data: &Path, tasks: &mut Jo
 
     if arguments.json {
         let wrong: Vec<_> = findings.iter().filter(|finding| !finding.holds).map(|finding| &finding.claim).collect();
-        println!("{}", json!({"ok": ok, "calls": calls, "ledger": ledger, "wrong": wrong}));
+        crate::output::line(&format!("{}", json!({"ok": ok, "calls": calls, "ledger": ledger, "wrong": wrong})));
     } else {
         for finding in &findings {
             println!("  {} {}", if finding.holds { "ok   " } else { "WRONG" }, finding.claim);

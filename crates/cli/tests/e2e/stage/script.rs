@@ -81,6 +81,7 @@ impl Dialog {
 
     /// The same INVITE again, as after a lost response.
     pub(crate) fn repeat_invite(mut self) -> Self {
+        self.steps.push_str("<recv response=\"100\" optional=\"true\"/><pause milliseconds=\"20\"/>\n");
         let answer = self.authorization();
         let again = self.invitation(Audio::Both, &answer);
         self.send("", &again);
@@ -198,7 +199,7 @@ impl Dialog {
         writeln!(self.steps, "<recv response=\"100\" timeout=\"{milliseconds}\" ontimeout=\"quiet\"/>")
             .expect("a string takes it");
         // Whatever came was a word too many.
-        self.steps.push_str("<recv response=\"699\" timeout=\"100\"/>\n<label id=\"quiet\"/>\n");
+        self.steps.push_str("<recv response=\"699\" timeout=\"100\"/>\n<label id=\"quiet\"/><pause milliseconds=\"1\"/>\n");
         self
     }
 

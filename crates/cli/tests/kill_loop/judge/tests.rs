@@ -14,9 +14,8 @@ fn right() -> Evidence {
         ended_by: by.to_owned(),
         talk_ms: (ended - answered) as u64,
     };
-    let offer = |number, outbound, call_id: &str| Offer {
+    let offer = |number, call_id: &str| Offer {
         number,
-        outbound,
         call_id: call_id.to_owned(),
         rang: true,
         status: 200,
@@ -37,7 +36,7 @@ fn right() -> Evidence {
         cost_micros,
     };
     Evidence {
-        offers: vec![offer(1, true, "pbx-1"), offer(2, false, "sim-2")],
+        offers: vec![offer(1, "pbx-1"), offer(2, "sim-2")],
         carrier: vec![
             leg("b-1", true, Some(1), 10_000, 12_400, "peer"),
             leg("sim-2", false, None, 5_000, 6_000, "us"),
@@ -102,7 +101,7 @@ fn records_are_missed_doubled_and_invented() {
 #[test]
 fn a_call_counts_as_admitted_by_any_trace_outside_and_by_nothing_less() {
     let unrecorded = |evidence: &mut Evidence, rang, status| {
-        evidence.offers.push(Offer { number: 9, outbound: true, call_id: "pbx-9".to_owned(), rang, status });
+        evidence.offers.push(Offer { number: 9, call_id: "pbx-9".to_owned(), rang, status });
     };
     for (rang, status) in [(true, 0), (false, 486), (false, 404), (false, 500), (false, 200)] {
         finds(|evidence| unrecorded(evidence, rang, status), &[Wrong::LostRecord]);
