@@ -125,7 +125,7 @@ async fn a_working_day(stand: &Stand<'_>) {
     let registers = phone.register_requests();
     world.crash_and_restart().await;
     let page =
-        Sink::start(|_| Answer::xml("<Response><Speak>The way to you was remembered.</Speak></Response>"))
+        Sink::start(|_| Answer::xml("<Response><Speak>The way to you was remembered, though the server ended without a word. Goodbye.</Speak></Response>"))
             .await;
     world.ring(&page.url("answer")).await;
     phone.wait("CALL_CLOSED", 1, CALL).await;

@@ -110,7 +110,25 @@ impl Softphone {
         &self.aor
     }
 
-    /// Types of the events so far: `REGISTER_OK`, `CALL_INCOMING`, `CALL_ESTABLISHED`, `CALL_CLOSED`, …
+    /// Waits until the registrar has said yes.
+    ///
+    /// # Panics
+    /// After `patience`, with the phone's log.
+    pub async fn registered(&self, patience: Duration) {
+        // From the log: the control port opens only after the first REGISTER is out.
+        let deadline = clock::monotonic() + patience;
+        while !self.log().contains(" 200 OK () [") {
+            assert!(clock::monotonic() < deadline, "the phone is not registered:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// REGISTER requests sent so far, the challenged one included.
+    pub fn register_requests(&self) -> usize {
+        self.log().lines().filter(|line| line.starts_with("REGISTER sip:")).count()
+    }
+
+    /// Types of the events so far: `CALL_INCOMING`, `CALL_RINGING`, `CALL_ESTABLISHED`, `CALL_CLOSED`, …
     pub fn events(&self) -> Vec<String> {
         let seen = self.events.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter().filter_map(|event| event["type"].as_str().map(str::to_owned)).collect()
