@@ -6,12 +6,17 @@ use clap::{Args, Parser, Subcommand};
 
 /// A phone company in one binary: programmable voice and SIP trunking, self-hosted.
 #[derive(Debug, Parser)]
-#[command(name = "tandem", version, max_term_width = 110, after_help = "\
+#[command(
+    name = "tandem",
+    version,
+    max_term_width = 110,
+    after_help = "\
 Examples:
   tandem demo                                  start everything, make a call each way, print what happens
   tandem serve --data /var/lib/tandem          run a node on SQLite
   tandem admin partner create --name Acme --email ops@acme.example --currency INR --balance 10000
-  tandem doctor                                what is installed, reachable, configured")]
+  tandem doctor                                what is installed, reachable, configured"
+)]
 pub(crate) struct Arguments {
     /// Print JSON instead of text.
     #[arg(long, global = true)]
@@ -146,7 +151,9 @@ pub(crate) enum AdminCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PartnerCommand {
     /// Create a partner; prints its auth_id and auth_token once.
-    #[command(after_help = "Example:\n  tandem admin partner create --name Acme --email ops@acme.example --currency INR --balance 10000")]
+    #[command(
+        after_help = "Example:\n  tandem admin partner create --name Acme --email ops@acme.example --currency INR --balance 10000"
+    )]
     Create {
         #[arg(long)]
         name: String,
@@ -193,7 +200,9 @@ pub(crate) struct MoneyMovement {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CarrierCommand {
     /// Add an interconnect.
-    #[command(after_help = "Example:\n  tandem admin carrier add --name acme --host 203.0.113.5 --prefix 91 --priority 1")]
+    #[command(
+        after_help = "Example:\n  tandem admin carrier add --name acme --host 203.0.113.5 --prefix 91 --priority 1"
+    )]
     Add(CarrierFields),
     /// Change an interconnect; only what is given changes.
     Update(CarrierFields),
@@ -247,7 +256,9 @@ pub(crate) struct CarrierFields {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RatesCommand {
     /// Import a deck from CSV: prefix,per_minute,pulse,minimum,connection_fee (prefix `in91` prices calls to +91 numbers of ours).
-    #[command(after_help = "Example:\n  printf 'prefix,per_minute,pulse,minimum,connection_fee\\n91,0.45,60,0,0\\n' | tandem admin rates import --deck standard --currency INR --default -")]
+    #[command(
+        after_help = "Example:\n  printf 'prefix,per_minute,pulse,minimum,connection_fee\\n91,0.45,60,0,0\\n' | tandem admin rates import --deck standard --currency INR --default -"
+    )]
     Import {
         /// Name of the deck; replaced if it exists.
         #[arg(long)]
@@ -267,7 +278,9 @@ pub(crate) enum RatesCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum InventoryCommand {
     /// Add numbers for sale.
-    #[command(after_help = "Example:\n  tandem admin inventory add +918045671200 +918045671201 --country IN --monthly 500 --setup 100")]
+    #[command(
+        after_help = "Example:\n  tandem admin inventory add +918045671200 +918045671201 --country IN --monthly 500 --setup 100"
+    )]
     Add {
         /// Numbers in E.164.
         #[arg(required = true)]

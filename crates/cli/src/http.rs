@@ -39,7 +39,8 @@ pub(crate) async fn to_socket(
     path: &str,
     body: Option<&Value>,
 ) -> anyhow::Result<Reply> {
-    let stream = UnixStream::connect(socket).await.with_context(|| format!("cannot reach {}", socket.display()))?;
+    let stream =
+        UnixStream::connect(socket).await.with_context(|| format!("cannot reach {}", socket.display()))?;
     exchange(stream, method, "localhost", path, &[], body).await
 }
 
@@ -52,7 +53,8 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     body: Option<&Value>,
 ) -> anyhow::Result<Reply> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let mut request = Request::builder().method(method).uri(path).header("host", host).header("connection", "close");
+    let mut request =
+        Request::builder().method(method).uri(path).header("host", host).header("connection", "close");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -78,11 +80,13 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             }
         }
     };
-    let (status, bytes) = tokio::time::timeout(PATIENCE, exchange).await.context("no answer within 30 s")??;
+    let (status, bytes) =
+        tokio::time::timeout(PATIENCE, exchange).await.context("no answer within 30 s")??;
     let value = if bytes.is_empty() {
         Value::Null
     } else {
-        serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()))
+        serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()))
     };
     Ok((status, value))
 }
@@ -92,7 +96,14 @@ pub(crate) fn accepted((status, value): Reply) -> anyhow::Result<Value> {
     if (200..300).contains(&status) {
         return Ok(value);
     }
-    let words = ["message", "error"].iter().find_map(|key| value[*key].as_str()).map_or_else(|| value.to_string(), str::to_owned);
+    let words = ["message", "error"]
+        .iter()
+        .find_map(|key| value[*key].as_str())
+        .map_or_else(|| value.to_string(), str::to_owned);
     let details = &value["details"];
-    if details.is_null() { bail!("{words} (HTTP {status})") } else { bail!("{words}: {details} (HTTP {status})") }
+    if details.is_null() {
+        bail!("{words} (HTTP {status})")
+    } else {
+        bail!("{words}: {details} (HTTP {status})")
+    }
 }

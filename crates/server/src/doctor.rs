@@ -67,7 +67,8 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
     if running {
         return findings;
     }
-    findings.push(listening("api.listen", &config.api.listen, |address| TcpListener::bind(address).map(drop)));
+    findings
+        .push(listening("api.listen", &config.api.listen, |address| TcpListener::bind(address).map(drop)));
     findings.push(listening("sip.listen", &config.sip.listen, |address| UdpSocket::bind(address).map(drop)));
     findings.push(receive_buffer());
     if config.sip.advertise.is_empty() && config.sip.listen.starts_with("127.") {
@@ -82,10 +83,16 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
 
 fn data(path: &Path) -> Finding {
     let probe = path.join(".doctor");
-    let tried = std::fs::create_dir_all(path).and_then(|()| std::fs::write(&probe, b"x")).and_then(|()| std::fs::remove_file(&probe));
+    let tried = std::fs::create_dir_all(path)
+        .and_then(|()| std::fs::write(&probe, b"x"))
+        .and_then(|()| std::fs::remove_file(&probe));
     match tried {
         Ok(()) => Finding::ok("node.data", format!("{} is writable", path.display())),
-        Err(error) => Finding::broken("node.data", format!("{}: {error}", path.display()), "choose a folder with --data, or give this user the right to write there"),
+        Err(error) => Finding::broken(
+            "node.data",
+            format!("{}: {error}", path.display()),
+            "choose a folder with --data, or give this user the right to write there",
+        ),
     }
 }
 
@@ -98,19 +105,33 @@ async fn database(config: &Config, running: bool) -> Finding {
             (Err(_), _) => Finding::ok("database", "SQLite; made on the first start"),
         };
     }
-    match tokio::time::timeout(std::time::Duration::from_secs(5), tandem_store::Store::open_postgres(&config.database.url)).await {
+    match tokio::time::timeout(
+        std::time::Duration::from_secs(5),
+        tandem_store::Store::open_postgres(&config.database.url),
+    )
+    .await
+    {
         Ok(Ok(_)) => Finding::ok("database", "PostgreSQL answers and its schema is up to date"),
-        Ok(Err(error)) => Finding::broken("database", format!("PostgreSQL: {error}"), "check database.url and that the server runs"),
-        Err(_) => Finding::broken("database", "PostgreSQL does not answer within 5 s", "check database.url and that the server runs"),
+        Ok(Err(error)) => Finding::broken(
+            "database",
+            format!("PostgreSQL: {error}"),
+            "check database.url and that the server runs",
+        ),
+        Err(_) => Finding::broken(
+            "database",
+            "PostgreSQL does not answer within 5 s",
+            "check database.url and that the server runs",
+        ),
     }
 }
 
 async fn speech(config: &Config) -> Finding {
     let version = tokio::process::Command::new(&config.speech.espeak).arg("--version").output().await;
     match version {
-        Ok(output) if output.status.success() => {
-            Finding::ok("speech", String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
-        }
+        Ok(output) if output.status.success() => Finding::ok(
+            "speech",
+            String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned(),
+        ),
         _ => Finding::warning(
             "speech",
             format!("{} does not run: <Speak> stays silent", config.speech.espeak),
@@ -124,7 +145,10 @@ fn descriptors(config: &Config) -> Finding {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     let wanted = 4 * config.sip.max_sessions as u64 + 1_000;
     if limit >= wanted {
-        return Finding::ok("file descriptors", format!("{limit}, enough for {} calls", config.sip.max_sessions));
+        return Finding::ok(
+            "file descriptors",
+            format!("{limit}, enough for {} calls", config.sip.max_sessions),
+        );
     }
     Finding::warning(
         "file descriptors",
@@ -136,14 +160,20 @@ fn descriptors(config: &Config) -> Finding {
 fn listening(subject: &'static str, value: &str, bind: impl Fn(&str) -> std::io::Result<()>) -> Finding {
     match bind(value) {
         Ok(()) => Finding::ok(subject, format!("{value} is free")),
-        Err(error) => Finding::broken(subject, format!("{value}: {error}"), "something else listens there; choose another port"),
+        Err(error) => Finding::broken(
+            subject,
+            format!("{value}: {error}"),
+            "something else listens there; choose another port",
+        ),
     }
 }
 
 /// Collapse under load comes from queues: the kernel must grant 4 MiB for SIP.
 fn receive_buffer() -> Finding {
     const WANTED: usize = 4 << 20;
-    let granted = std::fs::read_to_string("/proc/sys/net/core/rmem_max").ok().and_then(|text| text.trim().parse::<usize>().ok());
+    let granted = std::fs::read_to_string("/proc/sys/net/core/rmem_max")
+        .ok()
+        .and_then(|text| text.trim().parse::<usize>().ok());
     match granted {
         Some(bytes) if bytes < WANTED => Finding::warning(
             "receive buffer",
@@ -151,6 +181,10 @@ fn receive_buffer() -> Finding {
             "sysctl -w net.core.rmem_max=4194304",
         ),
         Some(bytes) => Finding::ok("receive buffer", format!("the kernel grants up to {bytes} bytes")),
-        None => Finding::warning("receive buffer", "net.core.rmem_max cannot be read", "check it by hand: 4194304 is wanted"),
+        None => Finding::warning(
+            "receive buffer",
+            "net.core.rmem_max cannot be read",
+            "check it by hand: 4194304 is wanted",
+        ),
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tandem_engine::{Engine, EngineConfig, EngineError, EngineHandle, Limits, Timing};
-use tandem_model::ports::{Observer, Ports};
 use tandem_model::clock;
+use tandem_model::ports::{Observer, Ports};
 use tandem_store::nodes::Heartbeat;
 use tandem_store::{Store, StoreError, Writer, WriterConfig};
 use thiserror::Error;
@@ -142,21 +142,26 @@ impl Node {
             .map_err(|error| StartError::Configuration(format!("outgoing HTTP: {error}")))?;
         let delivery_stop = CancellationToken::new();
         let deliveries = TaskTracker::new();
-        let delivery =
-            DeliveryEngine::new(writer.clone(), egress.clone(), secrets.clone(), observer.clone());
+        let delivery = DeliveryEngine::new(writer.clone(), egress.clone(), secrets.clone(), observer.clone());
         deliveries.spawn(delivery.run(events, delivery_stop.clone()));
         deliveries.close();
-        let admission = Admission::new(directory.clone(), config.clone(), writer.clone(), observer.clone(), zone);
+        let admission =
+            Admission::new(directory.clone(), config.clone(), writer.clone(), observer.clone(), zone);
         let fetcher = DocumentFetcher::new(egress.clone(), secrets);
         let ports = Ports {
             directory: Arc::new(directory.clone()),
             admission: Arc::new(admission.clone()),
             documents: Arc::new(CallDocuments::new(fetcher, writer.clone(), observer.clone())),
-            sounds: Arc::new(SoundLibrary::new(&config.node.data, Arc::new(Espeak::at(&config.speech.espeak)), egress)),
+            sounds: Arc::new(SoundLibrary::new(
+                &config.node.data,
+                Arc::new(Espeak::at(&config.speech.espeak)),
+                egress,
+            )),
             registrations: Arc::new(StoredRegistrations::new(store.reader(), writer.clone())),
             observer,
         };
-        let engine = Engine::start(engine_config(&config, sip_bind, advertised, &vault, &writer), ports).await?;
+        let engine =
+            Engine::start(engine_config(&config, sip_bind, advertised, &vault, &writer), ports).await?;
 
         let (fail, fatal) = watch::channel(None);
         let cancel = CancellationToken::new();
@@ -173,8 +178,11 @@ impl Node {
         let bound = listener
             .local_addr()
             .map_err(|source| StartError::Listen { address: config.api.listen.clone(), source })?;
-        let api_url =
-            if config.api.public_url.is_empty() { format!("http://{bound}") } else { config.api.public_url.clone() };
+        let api_url = if config.api.public_url.is_empty() {
+            format!("http://{bound}")
+        } else {
+            config.api.public_url.clone()
+        };
         let state = AppState::new(Shared {
             config: config.clone(),
             vault,
@@ -236,8 +244,14 @@ async fn reap(reaper: Reaper, engine: EngineHandle, cancel: CancellationToken) {
                 let orphans = calls.iter().map(tandem_store::calls::LiveCall::orphan).collect();
                 let said = engine.end_orphans(orphans).await;
                 match reaper.settle(calls).await {
-                    Ok(settled) => tracing::info!(settled, dialogs_ended = said, "calls of a process that is gone are settled"),
-                    Err(error) => tracing::error!(%error, "orphaned calls could not be settled; trying again"),
+                    Ok(settled) => tracing::info!(
+                        settled,
+                        dialogs_ended = said,
+                        "calls of a process that is gone are settled"
+                    ),
+                    Err(error) => {
+                        tracing::error!(%error, "orphaned calls could not be settled; trying again")
+                    }
                 }
             }
             Err(error) => tracing::error!(%error, "orphaned calls could not be looked for"),
@@ -257,7 +271,9 @@ async fn beat(writer: Writer, fail: watch::Sender<Option<String>>, cancel: Cance
                 fail.send_replace(Some(format!("another process runs under this node's name: {error}")));
                 return;
             }
-            Err(error) => tracing::error!(%error, "the heartbeat could not be written; admission is closed meanwhile"),
+            Err(error) => {
+                tracing::error!(%error, "the heartbeat could not be written; admission is closed meanwhile")
+            }
         }
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -304,9 +320,8 @@ fn writer_config(config: &Config, options: &NodeOptions) -> Result<WriterConfig,
         None => Ok(writer),
         #[cfg(feature = "planted-faults")]
         Some(fault) => {
-            let planted = fault
-                .parse()
-                .map_err(|_| StartError::Configuration(format!("no such fault: {fault}")))?;
+            let planted =
+                fault.parse().map_err(|_| StartError::Configuration(format!("no such fault: {fault}")))?;
             Ok(WriterConfig { fault: Some(planted), ..writer })
         }
         #[cfg(not(feature = "planted-faults"))]

@@ -32,7 +32,9 @@ fn errors() -> String {
 }
 
 fn causes() -> String {
-    let mut page = String::from("# Hangup causes\n\n| Code | Name | Raw cause | SIP status | Q.850 |\n|---|---|---|---|---|\n");
+    let mut page = String::from(
+        "# Hangup causes\n\n| Code | Name | Raw cause | SIP status | Q.850 |\n|---|---|---|---|---|\n",
+    );
     for cause in HangupCause::ALL {
         page.push_str(&format!(
             "| {} | {} | `{}` | {} | {} |\n",

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tandem_model::clock;
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 
 /// A sipp process in a folder of its own.
 pub struct Sipp {
-    child: Child,
+    child: Mutex<Child>,
     folder: TempDir,
     /// Its SIP port.
     pub address: SocketAddr,
@@ -62,27 +63,42 @@ impl Sipp {
             .stdout(Stdio::from(screen.try_clone().expect("a handle")))
             .stderr(Stdio::from(screen));
         let child = command.spawn().expect("sipp runs: apt-get install sip-tester");
-        Self { child, folder, address: local }
+        Self { child: Mutex::new(child), folder, address: local }
     }
 
     /// Waits for its end.
     ///
     /// # Panics
     /// When it runs longer than `patience`.
-    pub async fn wait(mut self, patience: Duration) -> SippOutcome {
+    pub async fn wait(self, patience: Duration) -> SippOutcome {
+        self.finished(patience).await
+    }
+
+    /// The same for one who goes on reading its log meanwhile.
+    ///
+    /// # Panics
+    /// When it runs longer than `patience`.
+    pub async fn finished(&self, patience: Duration) -> SippOutcome {
         let deadline = clock::monotonic() + patience;
         loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
+            let ended =
+                self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().expect("a child");
+            if let Some(status) = ended {
                 return SippOutcome {
                     success: status.success(),
                     code: status.code(),
                     words: self.words(),
-                    log: read_matching(self.folder.path(), "_logs.log"),
+                    log: self.logged(),
                 };
             }
             assert!(clock::monotonic() < deadline, "sipp still runs after {patience:?}:\n{}", self.words());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// What `<log>` actions have written so far.
+    pub fn logged(&self) -> String {
+        read_matching(self.folder.path(), "_logs.log")
     }
 
     /// What it has traced so far.
@@ -98,8 +114,9 @@ impl Sipp {
 
 impl Drop for Sipp {
     fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(child.kill());
+        drop(child.wait());
     }
 }
 

@@ -50,12 +50,18 @@ impl OperatorRequest {
 async fn perform(loaded: &Loaded, request: &OperatorRequest) -> anyhow::Result<Value> {
     let socket = loaded.config.node.data.join("admin.sock");
     if is_listening(&socket).await {
-        let reply = wire::to_socket(&socket, request.method.clone(), &request.path, request.body.as_ref()).await?;
+        let reply =
+            wire::to_socket(&socket, request.method.clone(), &request.path, request.body.as_ref()).await?;
         return wire::accepted(reply);
     }
-    let reply = tandem_server::operator::offline(loaded, request.method.as_str(), &request.path, request.body.as_ref())
-        .await
-        .context("no node runs on this data folder, and its files cannot be opened")?;
+    let reply = tandem_server::operator::offline(
+        loaded,
+        request.method.as_str(),
+        &request.path,
+        request.body.as_ref(),
+    )
+    .await
+    .context("no node runs on this data folder, and its files cannot be opened")?;
     wire::accepted(reply)
 }
 
@@ -90,7 +96,10 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
             },
         ),
         AdminCommand::Partner(PartnerCommand::List) => OperatorRequest::get("/admin/partners", |value| {
-            output::table(&value["partners"], &["auth_id", "name", "email", "balance", "currency", "account_count"])
+            output::table(
+                &value["partners"],
+                &["auth_id", "name", "email", "balance", "currency", "account_count"],
+            )
         }),
         AdminCommand::Credit(movement) => money("credit", movement),
         AdminCommand::Adjust(movement) => money("adjust", movement),
@@ -107,7 +116,17 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
         AdminCommand::Carrier(CarrierCommand::List) => OperatorRequest::get("/admin/carriers", |value| {
             output::table(
                 &value["carriers"],
-                &["name", "host", "port", "prefixes", "priority", "weight", "cps_limit", "concurrent_limit", "enabled"],
+                &[
+                    "name",
+                    "host",
+                    "port",
+                    "prefixes",
+                    "priority",
+                    "weight",
+                    "cps_limit",
+                    "concurrent_limit",
+                    "enabled",
+                ],
             )
         }),
         AdminCommand::Carrier(CarrierCommand::Remove { name }) => OperatorRequest {
@@ -128,34 +147,55 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
                 method: Method::PUT,
                 path: format!("/admin/decks/{}", encoded(deck)),
                 body: Some(json!({"currency": currency, "default": default, "csv": csv})),
-                text: |value| format!("{} prefixes in deck {}", output::plain(&value["prefixes"]), output::plain(&value["name"])),
+                text: |value| {
+                    format!(
+                        "{} prefixes in deck {}",
+                        output::plain(&value["prefixes"]),
+                        output::plain(&value["name"])
+                    )
+                },
             }
         }
         AdminCommand::Rates(RatesCommand::List) => OperatorRequest::get("/admin/decks", |value| {
             output::table(&value["decks"], &["name", "currency", "default", "prefixes"])
         }),
-        AdminCommand::Inventory(InventoryCommand::Add { numbers, country, region, setup, monthly, currency }) => {
-            OperatorRequest::post(
-                "/admin/inventory".to_owned(),
-                json!({"numbers": numbers, "country": country, "region": region, "setup_fee": setup,
+        AdminCommand::Inventory(InventoryCommand::Add {
+            numbers,
+            country,
+            region,
+            setup,
+            monthly,
+            currency,
+        }) => OperatorRequest::post(
+            "/admin/inventory".to_owned(),
+            json!({"numbers": numbers, "country": country, "region": region, "setup_fee": setup,
                     "monthly_fee": monthly, "currency": currency}),
-                |value| format!("{} numbers added", output::plain(&value["added"])),
-            )
+            |value| format!("{} numbers added", output::plain(&value["added"])),
+        ),
+        AdminCommand::Inventory(InventoryCommand::List) => {
+            OperatorRequest::get("/admin/inventory", |value| {
+                output::table(
+                    &value["numbers"],
+                    &["e164", "country", "status", "account_id", "setup_fee", "monthly_fee"],
+                )
+            })
         }
-        AdminCommand::Inventory(InventoryCommand::List) => OperatorRequest::get("/admin/inventory", |value| {
-            output::table(&value["numbers"], &["e164", "country", "status", "account_id", "setup_fee", "monthly_fee"])
-        }),
         AdminCommand::VerifyLedger => OperatorRequest::get("/admin/ledger/verify", |value| {
             serde_json::to_string_pretty(value).unwrap_or_default()
         }),
-        AdminCommand::DeadLetters(DeadLettersCommand::List) => OperatorRequest::get("/admin/dead-letters", |value| {
-            output::table(&value["events"], &["event_id", "kind", "account_id", "call_id", "url", "attempts", "last_status"])
-        }),
-        AdminCommand::DeadLetters(DeadLettersCommand::Replay { event }) => OperatorRequest::post(
-            "/admin/dead-letters/replay".to_owned(),
-            json!({"event": event}),
-            |value| format!("{} events will be sent again", output::plain(&value["replayed"])),
-        ),
+        AdminCommand::DeadLetters(DeadLettersCommand::List) => {
+            OperatorRequest::get("/admin/dead-letters", |value| {
+                output::table(
+                    &value["events"],
+                    &["event_id", "kind", "account_id", "call_id", "url", "attempts", "last_status"],
+                )
+            })
+        }
+        AdminCommand::DeadLetters(DeadLettersCommand::Replay { event }) => {
+            OperatorRequest::post("/admin/dead-letters/replay".to_owned(), json!({"event": event}), |value| {
+                format!("{} events will be sent again", output::plain(&value["replayed"]))
+            })
+        }
     })
 }
 

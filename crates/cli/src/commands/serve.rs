@@ -17,7 +17,9 @@ pub(crate) fn run(arguments: &Arguments, serve: &Serve) -> anyhow::Result<()> {
         .set_some("sip.listen", serve.sip.clone())
         .set_some("node.name", serve.node.clone());
     if serve.dev {
-        overrides = overrides.set("webhooks.allow_private", vec!["127.0.0.0/8", "::1/128"]).set("recordings.all", true);
+        overrides = overrides
+            .set("webhooks.allow_private", vec!["127.0.0.0/8", "::1/128"])
+            .set("recordings.all", true);
     }
     let loaded = load(&serve.configuration, overrides)?;
     let threads = loaded.config.node.threads;

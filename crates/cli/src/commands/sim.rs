@@ -25,7 +25,9 @@ fn print_table(arguments: &Arguments) {
         .iter()
         .map(|row| json!({"last digits": row.pattern, "behaviour": row.title, "what happens": row.what}))
         .collect();
-    output::data(arguments, &json!(rows), |rows| output::table(rows, &["last digits", "behaviour", "what happens"]));
+    output::data(arguments, &json!(rows), |rows| {
+        output::table(rows, &["last digits", "behaviour", "what happens"])
+    });
 }
 
 async fn serve(arguments: &Arguments, options: &SimCarrier) -> anyhow::Result<()> {
@@ -37,20 +39,27 @@ async fn serve(arguments: &Arguments, options: &SimCarrier) -> anyhow::Result<()
         println!("{}", json!({"sip": carrier.addr().to_string()}));
         std::io::stdout().flush()?;
     }
-    eprintln!("The simulated network listens on {} and calls {platform}. The last digits of a number choose what it does:", carrier.addr());
+    eprintln!(
+        "The simulated network listens on {} and calls {platform}. The last digits of a number choose what it does:",
+        carrier.addr()
+    );
     eprintln!("`tandem sim carrier --table` lists them. Ctrl-C ends it.");
     if let Some(number) = &options.call {
         let mut script = vec![Step::Wait(500)];
         script.extend(options.digits.clone().map(Step::SendDigits));
         script.push(Step::Wait(options.seconds.saturating_mul(1000)));
-        let spec = CallSpec { ring_limit: Duration::from_secs(60), ..CallSpec::new(options.from.clone(), number.clone()).script(script) };
+        let spec = CallSpec {
+            ring_limit: Duration::from_secs(60),
+            ..CallSpec::new(options.from.clone(), number.clone()).script(script)
+        };
         let outcome = carrier.call(spec).await?;
         let value = json!({
             "call_id": outcome.call_id, "status": outcome.status, "talk_seconds": outcome.talk_seconds,
             "ended_by": outcome.ended_by, "rtp": outcome.rtp, "timeline": outcome.timeline,
         });
         output::data(arguments, &value, |_| {
-            let lines: Vec<_> = outcome.timeline.iter().map(|(ms, line)| format!("{ms:>7} ms  {line}")).collect();
+            let lines: Vec<_> =
+                outcome.timeline.iter().map(|(ms, line)| format!("{ms:>7} ms  {line}")).collect();
             format!(
                 "{}\n{} {}; {:.2} s of talk; heard {:.1} dBFS, {} packets",
                 lines.join("\n"),

@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tandem_model::{
-    ApplicationId, CallEnd, EventId, EventKind, HangupSource, Money, Refusal, TrunkId,
-    UrlCall,
+    ApplicationId, CallEnd, EventId, EventKind, HangupSource, Money, Refusal, TrunkId, UrlCall,
 };
 use tandem_store::OutboxEvent;
 use tandem_store::calls::{CallContext, CallRecord};

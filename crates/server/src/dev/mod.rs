@@ -33,7 +33,10 @@ pub(crate) fn router(state: AppState) -> Router {
 async fn this_machine_only(request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     if peer.is_some_and(|ip| !ip.to_canonical().is_loopback()) {
-        return (StatusCode::FORBIDDEN, "This page is for the machine that runs Tandem in development mode.\n")
+        return (
+            StatusCode::FORBIDDEN,
+            "This page is for the machine that runs Tandem in development mode.\n",
+        )
             .into_response();
     }
     next.run(request).await

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tandem_model::ports::{DigestPolicy, Transport};
 use tandem_model::{
-    AccountId, ApplicationId, ApplicationPlan, CarrierId, CountryRules, Currency, E164, Rate,
-    TrunkId, UrlCall,
+    AccountId, ApplicationId, ApplicationPlan, CarrierId, CountryRules, Currency, E164, Rate, TrunkId,
+    UrlCall,
 };
 
 /// An account, as calls see it. Balances and limits that money depends on are never cached.

@@ -158,7 +158,9 @@ impl Feed {
             self.directory.rounds.begin();
             match self.catch_up().await {
                 Ok(()) => self.directory.rounds.finish(),
-                Err(error) => tracing::error!(%error, "the directory could not follow the store; trying again"),
+                Err(error) => {
+                    tracing::error!(%error, "the directory could not follow the store; trying again")
+                }
             }
             if until_resolve.is_zero() {
                 until_resolve = RESOLVE;

@@ -118,10 +118,8 @@ impl Command for CreateCredential {
             if !super::change::owns_trunk(tx, &credential.account, credential.trunk).await? {
                 return Ok(CreateCredentialOutcome::TrunkNotFound);
             }
-            Ok(match insert(tx, credential, &self.actor).await? {
-                true => CreateCredentialOutcome::Created,
-                false => CreateCredentialOutcome::UsernameTaken,
-            })
+            let inserted = insert(tx, credential, &self.actor).await?;
+            Ok(if inserted { CreateCredentialOutcome::Created } else { CreateCredentialOutcome::UsernameTaken })
         })
     }
 }

@@ -152,9 +152,10 @@ impl Command for CreateEndpoint {
             ];
             if tx.execute(INSERT, &params).await? == 0 {
                 let taken = tx.query_one(TAKEN, &[(&endpoint.username).into()]).await?.is_some();
-                return Ok(match taken {
-                    true => CreateEndpointOutcome::UsernameTaken,
-                    false => CreateEndpointOutcome::IdTaken,
+                return Ok(if taken {
+                    CreateEndpointOutcome::UsernameTaken
+                } else {
+                    CreateEndpointOutcome::IdTaken
                 });
             }
             noted(tx, &self.actor, endpoint, "create", &[]).await?;

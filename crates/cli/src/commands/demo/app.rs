@@ -57,7 +57,10 @@ pub(crate) struct ExampleApp {
 
 impl ExampleApp {
     /// Listens on this machine.
-    pub(crate) async fn start(listen: SocketAddr, tasks: &mut tokio::task::JoinSet<()>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        listen: SocketAddr,
+        tasks: &mut tokio::task::JoinSet<()>,
+    ) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
         let listener = TcpListener::bind(listen).await?;
         let base = format!("http://{}", listener.local_addr()?);
@@ -83,7 +86,8 @@ impl ExampleApp {
     /// number it calls out with.
     pub(crate) fn trust(&self, token: &str, trunk_secrets: &[String], caller_id: &str) {
         *lock(&self.shared.token) = Some(Secret::from(token));
-        *lock(&self.shared.trunk_secrets) = trunk_secrets.iter().map(|secret| Secret::from(secret.as_str())).collect();
+        *lock(&self.shared.trunk_secrets) =
+            trunk_secrets.iter().map(|secret| Secret::from(secret.as_str())).collect();
         caller_id.clone_into(&mut lock(&self.shared.caller_id));
     }
 
@@ -137,7 +141,9 @@ async fn request(
     };
     remember(&shared, &event, status, valid, field("CallUUID"), is_webhook);
     match (status, document) {
-        (StatusCode::OK, Some(document)) => ([(header::CONTENT_TYPE, "application/xml")], document).into_response(),
+        (StatusCode::OK, Some(document)) => {
+            ([(header::CONTENT_TYPE, "application/xml")], document).into_response()
+        }
         (status, _) => status.into_response(),
     }
 }

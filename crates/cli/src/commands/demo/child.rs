@@ -51,7 +51,8 @@ impl Server {
             let tail: Vec<_> = log.lines().rev().take(12).collect();
             bail!("the server did not get ready:\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
         };
-        let ready: Value = serde_json::from_str(&line).with_context(|| format!("not a ready line: {line}"))?;
+        let ready: Value =
+            serde_json::from_str(&line).with_context(|| format!("not a ready line: {line}"))?;
         Ok(Self {
             child,
             api: ready["api"].as_str().context("the ready line has no api")?.to_owned(),
@@ -69,7 +70,9 @@ impl Server {
 
     /// Asks it to end, and waits.
     pub(super) async fn stop(mut self) {
-        if let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
+        if let Some(pid) =
+            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
+        {
             // Gone already is as good as told.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }

@@ -51,8 +51,14 @@ pub(crate) fn run(arguments: &Arguments, demo: &Demo) -> anyhow::Result<()> {
     })
 }
 
-async fn perform(arguments: &Arguments, demo: &Demo, data: &Path, tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
-    let host: IpAddr = demo.host.parse().with_context(|| format!("--host {} is not an address", demo.host))?;
+async fn perform(
+    arguments: &Arguments,
+    demo: &Demo,
+    data: &Path,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let host: IpAddr =
+        demo.host.parse().with_context(|| format!("--host {} is not an address", demo.host))?;
     std::fs::create_dir_all(data)?;
     let data = data.canonicalize()?;
     let ports = if demo.stay { Ports::usual() } else { Ports::free() };
@@ -61,14 +67,18 @@ async fn perform(arguments: &Arguments, demo: &Demo, data: &Path, tasks: &mut Jo
     talk.say(&format!("Tandem is ready: API {}, SIP {}", server.api, server.sip));
 
     let loopback = |port| SocketAddr::from((IpAddr::from([127, 0, 0, 1]), port));
-    let app = ExampleApp::start(loopback(ports.application), tasks).await.context("the example application")?;
-    let simulated = |port| CarrierConfig { listen: SocketAddr::new(host, port), ..CarrierConfig::new(server.sip) };
+    let app =
+        ExampleApp::start(loopback(ports.application), tasks).await.context("the example application")?;
+    let simulated =
+        |port| CarrierConfig { listen: SocketAddr::new(host, port), ..CarrierConfig::new(server.sip) };
     let carrier = Carrier::start(simulated(ports.carrier)).await.context("the carrier simulator")?;
     let pbx = Carrier::start(simulated(ports.pbx)).await.context("the simulated PBX")?;
     let api = server.api.clone();
     let doors = Doors { api: &api, data: &data };
     let seeds = seed::provision(&doors, &app, carrier.addr(), pbx.addr()).await?;
-    talk.say("A partner, a customer with balance, two trunks, two numbers, a phone and an application are there.");
+    talk.say(
+        "A partner, a customer with balance, two trunks, two numbers, a phone and an application are there.",
+    );
 
     let opening = balance(&doors, &seeds).await?;
     let calls = async {
@@ -84,13 +94,20 @@ async fn perform(arguments: &Arguments, demo: &Demo, data: &Path, tasks: &mut Jo
     let mut findings: Vec<Finding> = calls.iter().flat_map(|call| call.findings.clone()).collect();
     let spent: i64 = calls.iter().map(|call| call.cost_micros).sum();
     let closing = balance(&doors, &seeds).await?;
-    findings.push(Finding::of("the balance is the opening one less what the calls cost", closing == opening - spent));
+    findings.push(Finding::of(
+        "the balance is the opening one less what the calls cost",
+        closing == opening - spent,
+    ));
     findings.push(Finding::of("the ledger verifies", ledger["ok"] == true));
     let ok = findings.iter().all(|finding| finding.holds);
 
     if arguments.json {
-        let wrong: Vec<_> = findings.iter().filter(|finding| !finding.holds).map(|finding| &finding.claim).collect();
-        crate::output::line(&format!("{}", json!({"ok": ok, "calls": calls, "ledger": ledger, "wrong": wrong})));
+        let wrong: Vec<_> =
+            findings.iter().filter(|finding| !finding.holds).map(|finding| &finding.claim).collect();
+        crate::output::line(&format!(
+            "{}",
+            json!({"ok": ok, "calls": calls, "ledger": ledger, "wrong": wrong})
+        ));
     } else {
         for finding in &findings {
             println!("  {} {}", if finding.holds { "ok   " } else { "WRONG" }, finding.claim);
@@ -152,8 +169,11 @@ async fn outbound(
     pbx: &Carrier,
     talk: Talk,
 ) -> anyhow::Result<CallFacts> {
-    talk.say(&format!("\nA call out: the PBX dials {SPEAKING_NUMBER} through its trunk, the network answers and plays."));
-    let script = [Step::Wait(300), Step::PlayTone { hz: PBX_TONE_HZ, ms: 1_200 }, Step::Wait(1_500), Step::Hangup];
+    talk.say(&format!(
+        "\nA call out: the PBX dials {SPEAKING_NUMBER} through its trunk, the network answers and plays."
+    ));
+    let script =
+        [Step::Wait(300), Step::PlayTone { hz: PBX_TONE_HZ, ms: 1_200 }, Step::Wait(1_500), Step::Hangup];
     let mut spec = CallSpec::new(seeds.number.clone(), SPEAKING_NUMBER).script(script);
     spec.host = Some(seeds.outbound_domain.clone());
     spec.credentials = Some((seeds.trunk_username.clone(), seeds.trunk_password.clone()));
@@ -162,15 +182,20 @@ async fn outbound(
     let (outcome, call) = (outcome?, call?);
     let told = app.wait_for(&call, &["CallInitiated", "Hangup"], Duration::from_secs(10)).await;
     finish_timeline(api, &call, talk).await?;
+    print_checked(app, &call, talk);
     let mut facts = CallFacts::of("outbound", call, doors, seeds, app).await?;
     facts.claim("out: the call was answered", outcome.status.code == 200);
-    facts.claim("out: the PBX hears the melody of the network", outcome.rtp.heard_tone(440) && outcome.rtp.heard_tone(880));
+    facts.claim(
+        "out: the PBX hears the melody of the network",
+        outcome.rtp.heard_tone(440) && outcome.rtp.heard_tone(880),
+    );
     let callee = carrier.calls().pop();
     let heard = callee.is_some_and(|call| call.rtp.heard_tone(PBX_TONE_HZ));
     facts.claim("out: the network hears the tone of the PBX", heard);
     facts.claim("out: CallInitiated and Hangup arrived", told);
     talked_as_billed(&mut facts, "out", &outcome);
-    facts.claim("out: the price is the rate's, to the micro-unit", facts.cost_micros == priced(facts.billsec));
+    facts
+        .claim("out: the price is the rate's, to the micro-unit", facts.cost_micros == priced(facts.billsec));
     Ok(facts)
 }
 
@@ -182,14 +207,19 @@ async fn inbound(
     carrier: &Carrier,
     talk: Talk,
 ) -> anyhow::Result<CallFacts> {
-    talk.say(&format!("\nA call in: {OUTSIDE_CALLER} calls {}; the example application speaks and asks for a digit.", seeds.number));
-    let script = [Step::Wait(3_000), Step::SendDigits("1".to_owned()), Step::ExpectHangup { within_ms: 20_000 }];
+    talk.say(&format!(
+        "\nA call in: {OUTSIDE_CALLER} calls {}; the example application speaks and asks for a digit.",
+        seeds.number
+    ));
+    let script =
+        [Step::Wait(3_000), Step::SendDigits("1".to_owned()), Step::ExpectHangup { within_ms: 20_000 }];
     let spec = CallSpec::new(OUTSIDE_CALLER, seeds.number.clone()).script(script);
     let known = known_calls(api).await?;
     let (outcome, call) = tokio::join!(carrier.call(spec), follow(api, &known, talk));
     let (outcome, call) = (outcome?, call?);
     let told = app.wait_for(&call, &["StartApp", "Redirect", "Hangup"], Duration::from_secs(10)).await;
     finish_timeline(api, &call, talk).await?;
+    print_checked(app, &call, talk);
     let mut facts = CallFacts::of("inbound", call, doors, seeds, app).await?;
     facts.claim("in: the call was answered", outcome.status.code == 200);
     facts.claim("in: the caller hears speech", outcome.rtp.loud_ms > 1_000);
@@ -253,7 +283,8 @@ thread_local! {
 
 /// Prints what came after the record: the webhooks.
 async fn finish_timeline(api: &str, call: &str, talk: Talk) -> anyhow::Result<()> {
-    let described = wire::accepted(wire::to_url(Method::GET, &format!("{api}/dev/calls/{call}"), &[], None).await?)?;
+    let described =
+        wire::accepted(wire::to_url(Method::GET, &format!("{api}/dev/calls/{call}"), &[], None).await?)?;
     print_lines(&described, PRINTED.with(std::cell::Cell::get), talk);
     Ok(())
 }
@@ -267,6 +298,18 @@ fn print_lines(call: &Value, from: usize, talk: Talk) -> usize {
         talk.say(&format!("  {clock}  {:<8} {}", text("kind"), text("text")));
     }
     lines.len().max(from)
+}
+
+/// What the application made of everything it was sent about a call.
+fn print_checked(app: &ExampleApp, call: &str, talk: Talk) {
+    for received in app.about(call) {
+        let verdict = if received.signature_valid { "signature valid" } else { "SIGNATURE WRONG" };
+        let what = if received.is_webhook { "webhook" } else { "request" };
+        talk.say(&format!(
+            "  application  {what} {}: {verdict}, answered {}",
+            received.event, received.status
+        ));
+    }
 }
 
 /// The customer's balance in micro-units; the operator sees it with six decimals.

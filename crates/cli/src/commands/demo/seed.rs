@@ -51,7 +51,12 @@ pub(super) struct Doors<'a> {
 
 impl Doors<'_> {
     /// The operator's door.
-    pub(super) async fn operator(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+    pub(super) async fn operator(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<Value> {
         let socket = self.data.join("admin.sock");
         wire::accepted(wire::to_socket(&socket, method, path, body.as_ref()).await?)
             .with_context(|| format!("operator {path}"))
@@ -104,7 +109,8 @@ async fn first(
     carrier: SocketAddr,
     customer_pbx: SocketAddr,
 ) -> anyhow::Result<Seeds> {
-    let operator = |method, path: String, body| async move { doors.operator(method, &path, Some(body)).await };
+    let operator =
+        |method, path: String, body| async move { doors.operator(method, &path, Some(body)).await };
     let partner = operator(
         Method::POST,
         "/admin/partners".to_owned(),
@@ -199,7 +205,8 @@ async fn first(
         call(Method::POST, "/numbers/purchase-from-inventory", json!({"e164": wanted})).await?;
     }
     let application = application(doors, &account_id, &account_token, app, "demo-answer", "answer").await?;
-    let phone_application = self::application(doors, &account_id, &account_token, app, "demo-phone", "phone").await?;
+    let phone_application =
+        self::application(doors, &account_id, &account_token, app, "demo-phone", "phone").await?;
     let plain = |number: &str| number.trim_start_matches('+').to_owned();
     call(
         Method::POST,
@@ -223,7 +230,12 @@ async fn first(
     .await?;
     let sip_uri = endpoint["sip_uri"].as_str().unwrap_or_default();
     Ok(Seeds {
-        registrar: sip_uri.rsplit('@').next().filter(|host| !host.is_empty()).unwrap_or("registrar.tandem.localhost").to_owned(),
+        registrar: sip_uri
+            .rsplit('@')
+            .next()
+            .filter(|host| !host.is_empty())
+            .unwrap_or("registrar.tandem.localhost")
+            .to_owned(),
         outbound_domain: text(&outbound, "trunk_domain")?,
         origination_uri: text(&uri, "id")?,
         partner_id,
@@ -266,7 +278,8 @@ async fn point(
         doors.api(method, &path, &seeds.account_id, &seeds.account_token, Some(body)).await
     };
     for trunk in [&seeds.outbound_trunk, &seeds.inbound_trunk] {
-        call(Method::PUT, format!("{base}/trunks/{trunk}"), json!({"webhook_url": app.url("trunk-events")})).await?;
+        call(Method::PUT, format!("{base}/trunks/{trunk}"), json!({"webhook_url": app.url("trunk-events")}))
+            .await?;
     }
     for (id, page) in [(&seeds.application, "answer"), (&seeds.phone_application, "phone")] {
         let urls = json!({"answer_url": app.url(page), "hangup_url": app.url("hangup")});
@@ -291,11 +304,18 @@ async fn application(
 ) -> anyhow::Result<String> {
     let body = json!({"app_name": name, "answer_url": app.url(page), "answer_method": "POST",
         "hangup_url": app.url("hangup"), "hangup_method": "POST"});
-    let made = doors.api(Method::POST, &format!("/Account/{account}/Application/"), account, token, Some(body)).await?;
+    let made = doors
+        .api(Method::POST, &format!("/Account/{account}/Application/"), account, token, Some(body))
+        .await?;
     text(&made, "app_id")
 }
 
-async fn signing_secret(doors: &Doors<'_>, account: &str, token: &str, trunk: &str) -> anyhow::Result<String> {
+async fn signing_secret(
+    doors: &Doors<'_>,
+    account: &str,
+    token: &str,
+    trunk: &str,
+) -> anyhow::Result<String> {
     let path = format!("/Account/{account}/trunks/{trunk}/signing-secret");
     text(&doors.api(Method::GET, &path, account, token, None).await?, "signing_secret")
 }
@@ -311,7 +331,8 @@ fn secret_word() -> String {
 fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     Ok(())
 }
