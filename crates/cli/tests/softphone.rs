@@ -4,7 +4,7 @@
 //!
 //! As root each test has networks of its own, so the demo's well-known ports are free. Without root the first
 //! test needs them free, and the ones behind the router say what they lack.
-//! `TANDEM_SLOW_TESTS=1` adds the test that waits for NAT bindings to expire (over a minute).
+//! `SLOW_TESTS=1` adds the test that waits for NAT bindings to expire (over a minute).
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -50,8 +50,8 @@ fn a_softphone_behind_a_router_registers_rings_calls_and_survives_a_crash() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a switch of this test, not configuration of the product")]
 fn keep_alives_hold_the_way_to_a_phone_that_says_nothing_for_longer_than_its_router_remembers() {
-    if std::env::var_os("TANDEM_SLOW_TESTS").is_none() {
-        eprintln!("not tested: takes over a minute; set TANDEM_SLOW_TESTS=1");
+    if std::env::var_os("SLOW_TESTS").is_none() {
+        eprintln!("not tested: takes over a minute; set SLOW_TESTS=1");
         return;
     }
     let Some(nat) = router() else { return };
