@@ -72,7 +72,7 @@ impl Planner<'_> {
         let caller_text = invite.asserted_user.as_deref().unwrap_or(&invite.from_user);
         facts.from = digits_or_text(caller_text, rules);
         name_caller(&mut facts, invite);
-        let mut context = self.context(facts, &account, Product::SipTrunking);
+        let mut context = Self::context(facts, &account, Product::SipTrunking);
         context.trunk = Some(TrunkFacts {
             trunk_id: trunk.id.to_string(),
             domain: invite.domain.clone(),
@@ -139,14 +139,14 @@ impl Planner<'_> {
             invite.asserted_user.as_deref().filter(|_| !invite.privacy).unwrap_or(&invite.from_user);
         facts.from = digits_or_text(caller_text, home);
         name_caller(&mut facts, invite);
-        let mut context = self.context(facts, &account, Product::VoiceApi);
+        let mut context = Self::context(facts, &account, Product::VoiceApi);
         context.carrier = Some(carrier.to_owned());
         let refuse = |refusal: Refusal, context: &Context| Refused {
             refusal,
             context: Some(Box::new(context.clone())),
         };
         self.may_call(&account).map_err(|refusal| refuse(refusal, &context))?;
-        self.price_inbound(&mut context, &account, &called).map_err(|refusal| refuse(refusal, &context))?;
+        self.price_inbound(&mut context, &account, &called);
 
         if let Some(application) = &number.application {
             let application =
@@ -155,7 +155,7 @@ impl Planner<'_> {
                 return Err(refuse(Refusal::new(ErrorCode::NumberNotRouted), &context));
             };
             let plan = application.plan.clone();
-            self.steer(&mut context, &plan, application.id.as_str());
+            Self::steer(&mut context, &plan, application.id.as_str());
             return Ok(self.planned(context, Plan::Application(plan)));
         }
         let Some(trunk) = number.trunk.and_then(|trunk| self.directory.trunk(&trunk)) else {
@@ -194,7 +194,7 @@ impl Planner<'_> {
         facts.from = format!("sip:{username}@{}", self.directory.hosts().registrar);
         facts.to = digits_or_text(&invite.dialled, account.country_rules());
         name_caller(&mut facts, invite);
-        let mut context = self.context(facts, &account, Product::VoiceApi);
+        let mut context = Self::context(facts, &account, Product::VoiceApi);
         context.endpoint = Some(username.to_owned());
         let refuse = |refusal: Refusal, context: &Context| Refused {
             refusal,
@@ -211,7 +211,7 @@ impl Planner<'_> {
             return Err(refuse(Refusal::because(ErrorCode::NumberNotRouted, words), &context));
         };
         let plan = application.plan.clone();
-        self.steer(&mut context, &plan, application.id.as_str());
+        Self::steer(&mut context, &plan, application.id.as_str());
         let mut planned = self.planned(context, Plan::Application(plan));
         planned.nat = true;
         Ok(planned)
@@ -226,14 +226,14 @@ impl Planner<'_> {
         let caller = request.caller_id.as_deref().unwrap_or(&parent.from);
         let own = policy::owned_caller(self.directory, &account.id, account.country_rules(), caller);
         let presented = match (own, &request.caller_id) {
-            (Ok(number), _) => Presented { number: Some(number), ..self.presented(request) },
+            (Ok(number), _) => Presented { number: Some(number), ..Self::presented(request) },
             // A forwarded caller's own number may pass, with the forwarding number as Diversion.
             (Err(_), None) => Presented {
                 number: E164::parse(caller).ok(),
                 diversion: E164::parse(&parent.to)
                     .ok()
                     .filter(|did| policy::owns(self.directory, &account.id, did)),
-                ..self.presented(request)
+                ..Self::presented(request)
             },
             (Err(refusal), Some(_)) => return Err(Refused { refusal, context: None }),
         };
@@ -253,7 +253,7 @@ impl Planner<'_> {
         Ok((planned, routes))
     }
 
-    fn presented(&self, request: &LegRequest) -> Presented {
+    fn presented(request: &LegRequest) -> Presented {
         Presented {
             number: None,
             name: request.caller_name.clone().unwrap_or_default(),
@@ -316,7 +316,7 @@ impl Planner<'_> {
             LegTarget::Number(number) => digits_or_text(number, account.country_rules()),
             LegTarget::User(uri) => uri.clone(),
         };
-        let mut context = self.context(facts, account, Product::VoiceApi);
+        let mut context = Self::context(facts, account, Product::VoiceApi);
         let refuse = |refusal: Refusal, context: &Context| Refused {
             refusal,
             context: Some(Box::new(context.clone())),
@@ -472,7 +472,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn context(&self, facts: CallFacts, account: &AccountEntry, product: Product) -> Context {
+    fn context(facts: CallFacts, account: &AccountEntry, product: Product) -> Context {
         Context {
             facts: CallFacts { parent_account: account.payer().clone(), ..facts },
             payer: account.payer().clone(),
@@ -503,19 +503,11 @@ impl Planner<'_> {
     }
 
     /// Inbound calls cost what the deck says of `in` prefixes, and nothing when it says nothing.
-    fn price_inbound(
-        &self,
-        context: &mut Context,
-        account: &AccountEntry,
-        number: &E164,
-    ) -> Result<(), Refusal> {
+    fn price_inbound(&self, context: &mut Context, account: &AccountEntry, number: &E164) {
         let payer = self.directory.account(account.payer());
         let deck = payer.as_deref().and_then(|payer| self.directory.deck_of(payer));
-        self.hold_for(
-            context,
-            deck.as_deref().and_then(|deck| deck.inbound_rate(number)).unwrap_or(Rate::FREE),
-        );
-        Ok(())
+        let rate = deck.as_deref().and_then(|deck| deck.inbound_rate(number));
+        self.hold_for(context, rate.unwrap_or(Rate::FREE));
     }
 
     fn hold_for(&self, context: &mut Context, rate: Rate) {
@@ -526,7 +518,7 @@ impl Planner<'_> {
         context.facts.bill_rate = rate.per_minute.to_fixed(5);
     }
 
-    fn steer(&self, context: &mut Context, plan: &ApplicationPlan, application: &str) {
+    fn steer(context: &mut Context, plan: &ApplicationPlan, application: &str) {
         context.application = Some(application.to_owned());
         context.hangup = Some(hangup_of(plan));
     }

@@ -333,13 +333,13 @@ impl Admission {
             }
         };
         // A customer's own calls count against its CPS; calls to it are paced by the carrier.
-        if !matches!(invite.identity, CallerIdentity::Carrier(_)) {
-            if let Err(refusal) = self.take_call_of_second(&planned.context) {
-                return Decision::Refuse(
-                    self.refuse_planned(planned, refusal, &sip_call_id, user_agent.as_deref(), network_addr)
-                        .await,
-                );
-            }
+        if !matches!(invite.identity, CallerIdentity::Carrier(_))
+            && let Err(refusal) = self.take_call_of_second(&planned.context)
+        {
+            return Decision::Refuse(
+                self.refuse_planned(planned, refusal, &sip_call_id, user_agent.as_deref(), network_addr)
+                    .await,
+            );
         }
         let recording = self.recording_for(&mut planned);
         match self.reserve(&planned.context, LiveState::Ringing, vec![invite.dialog]).await {

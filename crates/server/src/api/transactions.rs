@@ -105,7 +105,7 @@ fn day_or_instant(name: &str, text: &str, edge: Edge) -> Result<Timestamp, ApiEr
     let remedy =
         || ApiError::field(name, "is a date such as 2026-01-31, or an instant such as 2026-01-31T12:00:00Z");
     if let Ok(instant) = text.parse::<Timestamp>() {
-        let tick = if edge == Edge::End { 1 } else { 0 };
+        let tick = i64::from(edge == Edge::End);
         return instant.checked_add(tick.microseconds()).map_err(|_| remedy());
     }
     let day: Date = text.parse().map_err(|_| remedy())?;

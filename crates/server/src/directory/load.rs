@@ -117,7 +117,7 @@ impl Feed {
             self.put_number(&row.e164.clone(), Some(&row));
         }
         for row in self.reader.directory_endpoints().await? {
-            self.put_endpoint(&row.id.as_str().to_owned(), Some(row))?;
+            self.put_endpoint(&row.id.to_string(), Some(row))?;
         }
         for row in self.reader.directory_credentials().await? {
             self.credentials.put(&row.id.clone(), Some(row));

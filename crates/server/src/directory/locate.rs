@@ -86,10 +86,11 @@ impl ports::Directory for Directory {
         if !hosts.iter().any(|host| self.hosts.is_own(host)) {
             return Located::Stranger;
         }
-        if facts.request_host != self.hosts.registrar && facts.method != "REGISTER" {
-            if let Some(trunk) = self.read(|table| table.only_trunk_of_source(facts.source.ip())) {
-                return self.trunk_access(&trunk, facts.source.ip());
-            }
+        if facts.request_host != self.hosts.registrar
+            && facts.method != "REGISTER"
+            && let Some(trunk) = self.read(|table| table.only_trunk_of_source(facts.source.ip()))
+        {
+            return self.trunk_access(&trunk, facts.source.ip());
         }
         Located::Endpoint { realm: self.hosts.registrar.clone(), policy: DigestPolicy::Md5 }
     }
