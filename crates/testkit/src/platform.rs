@@ -10,7 +10,7 @@ use serde_json::Value;
 use tandem_model::clock;
 use tempfile::TempDir;
 
-use crate::rest::{Credentials, Reply, rest};
+use crate::rest::{Credentials, Reply, rest_with};
 
 /// How a platform is started.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,8 @@ pub struct PlatformOptions {
     pub arguments: Vec<String>,
     /// Further environment, such as `TANDEM_RTP__FIRST_PORT`.
     pub environment: Vec<(String, String)>,
+    /// Without `--dev`: what the environment says of private targets holds.
+    pub plain: bool,
 }
 
 /// A platform of one node.
@@ -134,7 +136,19 @@ impl Platform {
 
     /// A REST request below `/api/v1`.
     pub async fn rest(&self, method: &str, path: &str, who: &Credentials, body: Option<&Value>) -> Reply {
-        rest(method, &format!("{}/api/v1{path}", self.api), Some(who), body).await
+        self.rest_with(method, path, who, &[], body).await
+    }
+
+    /// The same with further headers.
+    pub async fn rest_with(
+        &self,
+        method: &str,
+        path: &str,
+        who: &Credentials,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Reply {
+        rest_with(method, &format!("{}/api/v1{path}", self.api), Some(who), headers, body).await
     }
 }
 
@@ -165,8 +179,9 @@ fn launch(binary: &Path, data: &Path, options: &PlatformOptions, api: &str, sip:
         .expect("the data folder is writable");
     let mut command = Command::new(binary);
     command
-        .args(["serve", "--dev", "--ready-json", "--drain", "1", "--api", api, "--sip", sip, "--data"])
+        .args(["serve", "--ready-json", "--drain", "1", "--api", api, "--sip", sip, "--data"])
         .arg(data)
+        .args((!options.plain).then_some("--dev"))
         .args(options.database.iter().flat_map(|url| ["--database", url]))
         .args(options.node.iter().flat_map(|name| ["--node", name]))
         .args(&options.arguments)

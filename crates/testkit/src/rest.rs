@@ -52,10 +52,24 @@ impl Reply {
 /// # Panics
 /// When the server cannot be reached or does not answer within 30 s.
 pub async fn rest(method: &str, url: &str, credentials: Option<&Credentials>, body: Option<&Value>) -> Reply {
+    rest_with(method, url, credentials, &[], body).await
+}
+
+/// The same with further headers.
+///
+/// # Panics
+/// As [`rest`].
+pub async fn rest_with(
+    method: &str,
+    url: &str,
+    credentials: Option<&Credentials>,
+    headers: &[(&str, &str)],
+    body: Option<&Value>,
+) -> Reply {
     let (host, path) =
         url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an http:// URL");
     let stream = TcpStream::connect(host).await.expect("the server listens");
-    exchange(stream, method, host, &format!("/{path}"), credentials, body).await
+    exchange(stream, method, host, &format!("/{path}"), credentials, headers, body).await
 }
 
 /// Sends a request over a unix socket.
@@ -64,7 +78,7 @@ pub async fn rest(method: &str, url: &str, credentials: Option<&Credentials>, bo
 /// When nobody listens there or answers within 30 s.
 pub async fn over_socket(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> Reply {
     let stream = UnixStream::connect(socket).await.expect("the server listens");
-    exchange(stream, method, "localhost", path, None, body).await
+    exchange(stream, method, "localhost", path, None, &[], body).await
 }
 
 async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
@@ -73,6 +87,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     host: &str,
     path: &str,
     credentials: Option<&Credentials>,
+    headers: &[(&str, &str)],
     body: Option<&Value>,
 ) -> Reply {
     let method: Method = method.parse().expect("a method");
@@ -82,6 +97,9 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             Request::builder().method(method).uri(path).header("host", host).header("connection", "close");
         if let Some(credentials) = credentials {
             request = request.header("x-auth-id", &credentials.id).header("x-auth-token", &credentials.token);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         if body.is_some() {
             request = request.header("content-type", "application/json");

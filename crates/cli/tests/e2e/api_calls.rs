@@ -18,7 +18,8 @@ fn order(world: &World, from: &str, to: &str) -> Value {
 
 async fn events(world: &World, customer: &Customer, call: &str, last: &str) -> Vec<Request> {
     let concerns = |request: &Request| request.call() == call;
-    let all = world.sink.wait(PATIENCE, |all| all.iter().any(|one| concerns(one) && one.event() == last)).await;
+    let all =
+        world.sink.wait(PATIENCE, |all| all.iter().any(|one| concerns(one) && one.event() == last)).await;
     let about: Vec<_> = all.into_iter().filter(concerns).collect();
     for request in &about {
         genuine::callback(&customer.who.token, request);
@@ -101,7 +102,13 @@ async fn one_key(world: &World, carrier: &CarrierPeer) {
     let body = order(world, &number, to);
     let path = format!("/Account/{}/Call/", customer.who.id);
     let twenty = (0..20).map(|_| {
-        world.platform.rest_with("POST", &path, &customer.who, &[("idempotency-key", "order-4711")], Some(&body))
+        world.platform.rest_with(
+            "POST",
+            &path,
+            &customer.who,
+            &[("idempotency-key", "order-4711")],
+            Some(&body),
+        )
     });
     let replies = futures_util::future::join_all(twenty).await;
     let mut calls: Vec<_> = replies
@@ -116,10 +123,22 @@ async fn one_key(world: &World, carrier: &CarrierPeer) {
     let call = calls.remove(0);
     events(world, &customer, &call, "StartApp").await;
     assert_eq!(world.live_calls(&customer).await, [call.clone()]);
-    let late = world.platform.rest_with("POST", &path, &customer.who, &[("idempotency-key", "order-4711")], Some(&body));
+    let late = world.platform.rest_with(
+        "POST",
+        &path,
+        &customer.who,
+        &[("idempotency-key", "order-4711")],
+        Some(&body),
+    );
     assert_eq!(text(&late.await.ok(), "request_uuid"), call, "a later twin gets the same answer");
     let other = order(world, &number, "919000000057");
-    let other = world.platform.rest_with("POST", &path, &customer.who, &[("idempotency-key", "order-4711")], Some(&other));
+    let other = world.platform.rest_with(
+        "POST",
+        &path,
+        &customer.who,
+        &[("idempotency-key", "order-4711")],
+        Some(&other),
+    );
     assert_eq!(other.await.status, 422, "the same key for something else");
     world.api(&customer, "DELETE", &format!("/Call/{call}/"), None).await.ok();
     world.record(&customer, &call).await;
@@ -147,7 +166,10 @@ async fn too_fast(world: &World) {
     assert!((2..=6).contains(&fired), "{fired} calls at once with 2 a second");
     for reply in &refused {
         let seconds = reply.headers.get("retry-after").and_then(|value| value.to_str().ok());
-        assert!(seconds.is_some_and(|value| value.parse::<u32>().is_ok_and(|s| (1..=5).contains(&s))), "{reply:?}");
+        assert!(
+            seconds.is_some_and(|value| value.parse::<u32>().is_ok_and(|s| (1..=5).contains(&s))),
+            "{reply:?}"
+        );
     }
     end_all(world, &customer).await;
 }

@@ -123,7 +123,11 @@ async fn a_call_in_is_steered_by_documents_from_prompt_to_bridge() {
     handset.press("4711");
     let called = caller.finish().await;
     called.went_as_written();
-    assert!(called.heard.tone_ms(TONE) > 1_000, "the bridge brought {} ms of echo", called.heard.tone_ms(TONE));
+    assert!(
+        called.heard.tone_ms(TONE) > 1_000,
+        "the bridge brought {} ms of echo",
+        called.heard.tone_ms(TONE)
+    );
     assert_eq!(called.heard.sources.len(), 1, "one SSRC, whatever spoke");
 
     let hangup = hangup_of(&world, &line).await;
@@ -164,22 +168,38 @@ async fn a_call_in_is_steered_by_documents_from_prompt_to_bridge() {
     let b_leg = legs[0].param("DialBLegUUID").expect("the B leg has an id");
     assert_ne!(b_leg, call);
     for leg in &legs {
-        expect(leg, &[("DialALegUUID", &call), ("DialBLegUUID", &b_leg), ("DialBLegTo", AGENT), ("DialBLegPosition", "1")]);
+        expect(
+            leg,
+            &[
+                ("DialALegUUID", &call),
+                ("DialBLegUUID", &b_leg),
+                ("DialBLegTo", AGENT),
+                ("DialBLegPosition", "1"),
+            ],
+        );
     }
     expect(&legs[2], &[("DialBLegHangupCauseCode", "4000"), ("DialBLegHangupSource", "Callee")]);
     let dialled = at("/dialled");
     assert_eq!(dialled.len(), 1);
     expect(
         &dialled[0],
-        &[("DialStatus", "completed"), ("DialRingStatus", "true"), ("DialALegUUID", &call), ("DialBLegUUID", &b_leg)],
+        &[
+            ("DialStatus", "completed"),
+            ("DialRingStatus", "true"),
+            ("DialALegUUID", &call),
+            ("DialBLegUUID", &b_leg),
+        ],
     );
-    expect(&hangup, &[("CallStatus", "completed"), ("HangupSource", "Answer XML"), ("HangupCauseCode", "4000")]);
+    expect(
+        &hangup,
+        &[("CallStatus", "completed"), ("HangupSource", "Answer XML"), ("HangupCauseCode", "4000")],
+    );
     assert_eq!(hangup.path(), "/answer-hangup");
 
     let (a, b) = tokio::join!(world.record(&line.customer, &call), world.record(&line.customer, &b_leg));
     assert_eq!(a["call_direction"], "inbound");
     assert_eq!(b["call_direction"], "outbound");
-    assert_eq!(b["destination_number"], AGENT);
+    assert_eq!(b["destination_number"], format!("+{AGENT}"));
     assert_eq!(b["billsec"], 3, "2.6 s of talk: {b}");
     assert_eq!(b["cost"], 0.03, "{b}");
     assert_eq!(hangup.param("Duration"), Some(a["billsec"].to_string()));
@@ -251,7 +271,8 @@ async fn a_late_wrong_or_dead_application_gets_its_documented_end() {
             let called = listen(&world, &line).await;
             assert!(called.heard.loud_ms() > 300, "it speaks after all");
             assert_eq!(cause(&world, &line).await, 4_000);
-            let asked = requests_about(&world, &line).iter().filter(|request| request.path() == "/slow").count();
+            let asked =
+                requests_about(&world, &line).iter().filter(|request| request.path() == "/slow").count();
             assert_eq!(asked, 1, "4 s are no reason to ask again");
         },
         async {

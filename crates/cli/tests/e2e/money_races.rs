@@ -66,8 +66,10 @@ async fn at_once(
 
 fn count(replies: &[(u16, Value)], paid: usize, refusals: &[u16]) {
     let good = replies.iter().filter(|(status, _)| (200..300).contains(status)).count();
-    let strange: Vec<_> =
-        replies.iter().filter(|(status, _)| !(200..300).contains(status) && !refusals.contains(status)).collect();
+    let strange: Vec<_> = replies
+        .iter()
+        .filter(|(status, _)| !(200..300).contains(status) && !refusals.contains(status))
+        .collect();
     assert!(strange.is_empty(), "{strange:#?}");
     assert_eq!(good, paid, "of {} requests", replies.len());
 }
@@ -89,7 +91,10 @@ async fn transfers(world: &World, nodes: &[&Platform]) {
     let customer = world.customer("heir", 0.0, (10, 10)).await;
     let before = world.balance(&world.partner.id).await;
     let paid = before / TRANSFER_MICROS;
-    assert!(paid > 10 && paid < AT_ONCE as i64, "the partner's money lasts for {paid} of {AT_ONCE} transfers");
+    assert!(
+        paid > 10 && paid < AT_ONCE as i64,
+        "the partner's money lasts for {paid} of {AT_ONCE} transfers"
+    );
     let path = format!("/partner/accounts/{}/transfer-balance", customer.who.id);
     let body = json!({"amount": TRANSFER_MICROS / 1_000_000, "currency": "INR", "description": "race"});
     let replies = at_once(nodes, &path, &world.partner, vec![body; AT_ONCE]).await;
@@ -125,11 +130,13 @@ async fn calls(world: &World, nodes: &[&Platform]) {
         .collect();
     until("end of every call", || async {
         for (call, node) in fired.iter().flat_map(|call| nodes.iter().map(move |node| (call, node))) {
-            node.rest("DELETE", &format!("/Account/{}/Call/{call}/", customer.who.id), &customer.who, None).await;
+            node.rest("DELETE", &format!("/Account/{}/Call/{call}/", customer.who.id), &customer.who, None)
+                .await;
         }
         let mut ended = 0;
         for call in &fired {
-            ended += usize::from(world.api(&customer, "GET", &format!("/cdr/{call}"), None).await.status == 200);
+            ended +=
+                usize::from(world.api(&customer, "GET", &format!("/cdr/{call}"), None).await.status == 200);
         }
         (ended == fired.len()).then_some(())
     })

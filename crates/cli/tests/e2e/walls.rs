@@ -23,10 +23,9 @@ async fn a_second_customer_reaches_nothing_of_the_first() {
     world.credential(&owner, &trunk, "canaryuser", "canary-password-1").await;
     world.acl(&owner, &trunk, "127.0.0.7").await;
     world.application(&owner, &number, "answer", json!({})).await;
-    let order = |from: &str| {
-        json!({"from": from, "to": "919000000031", "answer_url": world.sink.url("answer"), "answer_method": "POST"})
-    };
-    let finished = text(&world.api(&owner, "POST", "/Call/", Some(&order(&number))).await.ok(), "request_uuid");
+    let order = |from: &str| json!({"from": from, "to": "919000000031", "answer_url": world.sink.url("answer"), "answer_method": "POST"});
+    let finished =
+        text(&world.api(&owner, "POST", "/Call/", Some(&order(&number))).await.ok(), "request_uuid");
     until("first call", || async { world.live_calls(&owner).await.contains(&finished).then_some(()) }).await;
     world.api(&owner, "DELETE", &format!("/Call/{finished}/"), None).await.ok();
     world.record(&owner, &finished).await;
@@ -59,7 +58,8 @@ async fn a_second_customer_reaches_nothing_of_the_first() {
     ];
     // The owner sees each of them first, so that a refusal below means something.
     // (A signing secret is shown once, and was.)
-    let shown = things.iter().filter(|(method, path, _)| *method == "GET" && !path.ends_with("signing-secret"));
+    let shown =
+        things.iter().filter(|(method, path, _)| *method == "GET" && !path.ends_with("signing-secret"));
     for (method, path, _) in shown {
         let reply = world.api(&owner, method, path, None).await;
         assert_eq!(reply.status, 200, "the owner: {method} {path}: {}", reply.body);
@@ -67,7 +67,12 @@ async fn a_second_customer_reaches_nothing_of_the_first() {
     let canaries = [live.as_str(), &finished, &trunk.id, &trunk.secret, "canary-trunk", "canaryuser"];
     for (method, path, body) in &things {
         let own_path = world.api(&other, method, path, body.as_ref()).await;
-        assert!([403, 404].contains(&own_path.status), "{method} {path}: {} {}", own_path.status, own_path.body);
+        assert!(
+            [403, 404].contains(&own_path.status),
+            "{method} {path}: {} {}",
+            own_path.status,
+            own_path.body
+        );
         let foreign = format!("/Account/{}{path}", owner.who.id);
         let foreign_path = world.platform.rest(method, &foreign, &other.who, body.as_ref()).await;
         assert_eq!(foreign_path.status, 403, "{method} {foreign}: {}", foreign_path.body);
@@ -81,7 +86,15 @@ async fn a_second_customer_reaches_nothing_of_the_first() {
             assert!(leaked.is_none(), "{method} {path} told {leaked:?}: {words}");
         }
     }
-    for path in ["/trunks", "/trunks/credentials", "/trunks/ip-acl", "/cdr", "/Application/", "/numbers", "/Call?status=live"] {
+    for path in [
+        "/trunks",
+        "/trunks/credentials",
+        "/trunks/ip-acl",
+        "/cdr",
+        "/Application/",
+        "/numbers",
+        "/Call?status=live",
+    ] {
         let words = world.api(&other, "GET", path, None).await.ok().to_string();
         let leaked = canaries.iter().find(|canary| words.contains(**canary));
         assert!(leaked.is_none(), "{path} lists {leaked:?}: {words}");

@@ -238,7 +238,7 @@ async fn update(
         let actor = scoped.caller.actor.clone();
         let command = UpdateApplication { application, expected, fields: changed, actor };
         if state.writer.submit(command).await? == UpdateOutcome::Updated {
-            state.nudge.notify_one();
+            state.settled().await;
             return Ok(Reply::ok(json!({ "api_id": request.api_id, "message": "changed" })));
         }
     }

@@ -140,7 +140,7 @@ impl Effect {
     ) -> Result<Reply, ApiError> {
         let keyed = Keyed { command, key: self.key(account), vault: self.state.vault.clone(), reply };
         let settled = self.state.writer.submit(keyed).await?;
-        self.state.nudge.notify_one();
+        self.state.settled().await;
         match settled {
             Settled::Answer(answer) => *answer,
             Settled::Replay(kept) => Reply::replay(&kept, &self.state.vault),

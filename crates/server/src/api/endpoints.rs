@@ -264,7 +264,7 @@ async fn update(
         let actor = scoped.caller.actor.clone();
         match state.writer.submit(UpdateEndpoint { endpoint, expected, fields: changed, actor }).await? {
             Updated::Updated => {
-                state.nudge.notify_one();
+                state.settled().await;
                 let body = match dialect {
                     // The typed client parses the body as a JSON string.
                     Dialect::FernPython | Dialect::Fern => json!(""),

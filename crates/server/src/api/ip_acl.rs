@@ -170,7 +170,7 @@ async fn update(
     if !state.writer.submit(command).await? {
         return Err(not_found());
     }
-    state.nudge.notify_one();
+    state.settled().await;
     read(State(state), scoped, Path((auth_id, id))).await
 }
 

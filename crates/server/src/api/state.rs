@@ -43,6 +43,11 @@ impl AppState {
     pub(crate) fn new(shared: Shared) -> Self {
         Self(Arc::new(shared))
     }
+
+    /// Waits until this node goes by what was just committed; then its answer may be given.
+    pub(crate) async fn settled(&self) {
+        self.directory.followed(|| self.nudge.notify_one()).await;
+    }
 }
 
 impl Deref for AppState {

@@ -258,7 +258,7 @@ async fn update(
         let command = UpdateTrunk { trunk: trunk.clone(), expected, fields: changed, actor };
         match state.writer.submit(command).await? {
             Updated::Updated => {
-                state.nudge.notify_one();
+                state.settled().await;
                 return Ok(Reply::ok(json!(view(&state.config.sip.domain, trunk))));
             }
             Updated::Unknown(field) => return Err(unknown(field)),

@@ -110,6 +110,6 @@ fn operator(id: &RequestId) -> Actor {
 /// Runs a command and wakes the directory.
 async fn commit<C: Command>(state: &AppState, command: C) -> Result<C::Output, ApiError> {
     let output = state.writer.submit(command).await?;
-    state.nudge.notify_one();
+    state.settled().await;
     Ok(output)
 }

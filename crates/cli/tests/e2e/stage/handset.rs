@@ -103,7 +103,8 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
 }
 
 async fn live(socket: UdpSocket, state: Arc<Mutex<State>>) {
-    let mut mouth = Mouth { ssrc: u32::from(socket.local_addr().map_or(1, |own| own.port())) << 8, ..Mouth::default() };
+    let mut mouth =
+        Mouth { ssrc: u32::from(socket.local_addr().map_or(1, |own| own.port())) << 8, ..Mouth::default() };
     let mut clock = tokio::time::interval(Duration::from_millis(20));
     let mut buffer = [0_u8; 2_048];
     loop {
@@ -249,9 +250,16 @@ fn a_handset_recognises_its_own_tone_and_no_other() {
         }
     }
     assert_eq!((heard.packets, heard.bytes), (50, 8_000));
-    assert!(heard.tone_ms(600) >= 950 && heard.tone_ms(900) == 0 && heard.loud_ms() >= 950, "{}", heard.tone_ms(600));
+    assert!(
+        heard.tone_ms(600) >= 950 && heard.tone_ms(900) == 0 && heard.loud_ms() >= 950,
+        "{}",
+        heard.tone_ms(600)
+    );
     for sample in [0, 5, -5, 1_000, -1_000, 32_000, -32_000] {
         let back = i32::from(from_mu_law(to_mu_law(sample)));
-        assert!((back - i32::from(sample)).abs() <= 8 + i32::from(sample).abs() / 16, "{sample} became {back}");
+        assert!(
+            (back - i32::from(sample)).abs() <= 8 + i32::from(sample).abs() / 16,
+            "{sample} became {back}"
+        );
     }
 }

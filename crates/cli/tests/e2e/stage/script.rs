@@ -70,7 +70,8 @@ impl Dialog {
         if answer.is_empty() {
             return self;
         }
-        self.steps.push_str("<recv response=\"100\" optional=\"true\"/><recv response=\"401\" auth=\"true\"/>\n");
+        self.steps
+            .push_str("<recv response=\"100\" optional=\"true\"/><recv response=\"401\" auth=\"true\"/>\n");
         let ack = self.ack_of_failure();
         self.send("", &ack);
         self.cseq += 1;
@@ -81,7 +82,7 @@ impl Dialog {
 
     /// The same INVITE again, as after a lost response.
     pub(crate) fn repeat_invite(mut self) -> Self {
-        self.steps.push_str("<recv response=\"100\" optional=\"true\"/><pause milliseconds=\"20\"/>\n");
+        self.steps.push_str("<recv response=\"100\"/>\n");
         let answer = self.authorization();
         let again = self.invitation(Audio::Both, &answer);
         self.send("", &again);
@@ -151,14 +152,6 @@ impl Dialog {
         self
     }
 
-    /// The same BYE again, as when its 200 was lost.
-    pub(crate) fn repeat_bye(mut self) -> Self {
-        let message = self.in_dialog("BYE", "bye", self.cseq, Audio::None);
-        self.send("", &message);
-        self.steps.push_str("<recv response=\"200\"/>\n");
-        self
-    }
-
     /// The far side must hang up.
     pub(crate) fn hears_bye(mut self) -> Self {
         self.steps.push_str("<recv request=\"BYE\"/>\n");
@@ -199,7 +192,9 @@ impl Dialog {
         writeln!(self.steps, "<recv response=\"100\" timeout=\"{milliseconds}\" ontimeout=\"quiet\"/>")
             .expect("a string takes it");
         // Whatever came was a word too many.
-        self.steps.push_str("<recv response=\"699\" timeout=\"100\"/>\n<label id=\"quiet\"/><pause milliseconds=\"1\"/>\n");
+        self.steps.push_str(
+            "<recv response=\"699\" timeout=\"100\"/>\n<label id=\"quiet\"/><pause milliseconds=\"1\"/>\n",
+        );
         self
     }
 
@@ -210,7 +205,8 @@ impl Dialog {
 
     fn provisional(&mut self) {
         for status in [100, 180, 183] {
-            writeln!(self.steps, "<recv response=\"{status}\" optional=\"true\"/>").expect("a string takes it");
+            writeln!(self.steps, "<recv response=\"{status}\" optional=\"true\"/>")
+                .expect("a string takes it");
         }
     }
 
@@ -219,7 +215,8 @@ impl Dialog {
     }
 
     fn authorization(&self) -> String {
-        let words = |(name, word): &(String, String)| format!("[authentication username={name} password={word}]\n");
+        let words =
+            |(name, word): &(String, String)| format!("[authentication username={name} password={word}]\n");
         self.credentials.as_ref().map(words).unwrap_or_default()
     }
 
@@ -337,12 +334,16 @@ pub(crate) mod carrier_side {
 
     /// Refuses at once.
     pub(crate) fn refuse(status: &str) -> String {
-        scenario(&format!("{}<recv request=\"ACK\"/>\n", send("retrans=\"500\"", &answer_to_last(status, TAG))))
+        scenario(&format!(
+            "{}<recv request=\"ACK\"/>\n",
+            send("retrans=\"500\"", &answer_to_last(status, TAG))
+        ))
     }
 
     /// Rings until the CANCEL.
     pub(crate) fn ring_until_cancelled() -> String {
-        let refusal = answer_to_last("487 Request Terminated", TAG).replace("[last_CSeq:]", "CSeq: [$cseq] INVITE");
+        let refusal =
+            answer_to_last("487 Request Terminated", TAG).replace("[last_CSeq:]", "CSeq: [$cseq] INVITE");
         scenario(&format!(
             "{}<recv request=\"CANCEL\"/>\n{}{}<recv request=\"ACK\"/>\n",
             send("", &answer_to_last("180 Ringing", TAG)),
@@ -353,7 +354,11 @@ pub(crate) mod carrier_side {
 
     fn ring(milliseconds: u64) -> String {
         let ringing = send("", &answer_to_last("180 Ringing", TAG));
-        if milliseconds == 0 { ringing } else { format!("{ringing}<pause milliseconds=\"{milliseconds}\"/>\n") }
+        if milliseconds == 0 {
+            ringing
+        } else {
+            format!("{ringing}<pause milliseconds=\"{milliseconds}\"/>\n")
+        }
     }
 
     fn answer() -> String {

@@ -88,7 +88,8 @@ impl World {
             plain: options.plain,
             ..PlatformOptions::default()
         });
-        let arguments = ["partner", "create", "--name", "Partner", "--email", "p@partner.example", "--balance", "100000"];
+        let arguments =
+            ["partner", "create", "--name", "Partner", "--email", "p@partner.example", "--balance", "100000"];
         let made = platform.admin(&arguments);
         let partner = credentials(&made);
         let csv = format!("prefix,per_minute,pulse,minimum,connection_fee\n{rates}in91,0,60,0,0\n");
@@ -119,7 +120,13 @@ impl World {
     }
 
     /// A request below `/api/v1/Account/{id}`, as that account.
-    pub(crate) async fn api(&self, customer: &Customer, method: &str, path: &str, body: Option<&Value>) -> Reply {
+    pub(crate) async fn api(
+        &self,
+        customer: &Customer,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Reply {
         let path = format!("/Account/{}{path}", customer.who.id);
         self.platform.rest(method, &path, &customer.who, body).await
     }
@@ -159,7 +166,13 @@ impl World {
     }
 
     /// A user name and password for a trunk.
-    pub(crate) async fn credential(&self, customer: &Customer, trunk: &Trunk, username: &str, password: &str) {
+    pub(crate) async fn credential(
+        &self,
+        customer: &Customer,
+        trunk: &Trunk,
+        username: &str,
+        password: &str,
+    ) {
         let body = json!({"username": username, "password": password, "trunk_id": trunk.id});
         self.api(customer, "POST", "/credentials", Some(&body)).await.ok();
     }
@@ -228,7 +241,8 @@ impl World {
             let event = request.json();
             event["TrunkID"] == trunk.id.as_str() && event["To"] == to
         };
-        let all = self.sink.wait(PATIENCE, |all| all.iter().filter(|one| concerns(one)).count() >= count).await;
+        let all =
+            self.sink.wait(PATIENCE, |all| all.iter().filter(|one| concerns(one)).count() >= count).await;
         let events: Vec<_> = all.iter().filter(|one| concerns(one)).collect();
         for event in &events {
             genuine::trunk_event(&trunk.secret, event);
@@ -254,7 +268,8 @@ impl World {
 
 /// A second node on a world's database: its own data folder with the same master key.
 pub(crate) fn second_node(world: &World, database: &str, folder: PathBuf) -> Platform {
-    std::fs::copy(world.platform.data().join("master.key"), folder.join("master.key")).expect("the key is there");
+    std::fs::copy(world.platform.data().join("master.key"), folder.join("master.key"))
+        .expect("the key is there");
     start_node(PlatformOptions {
         database: Some(database.to_owned()),
         node: Some("tandem-2".to_owned()),
