@@ -74,7 +74,7 @@ async fn a_working_day(stand: &Stand<'_>) {
 
     // It registers with what the demo prints.
     assert_eq!(world.registered().await, "false");
-    let mut phone = world.phone(Duration::from_secs(60)).await;
+    let mut phone = world.phone(Duration::from_mins(1)).await;
     phone.registered(SOON).await;
     assert_eq!(world.registered().await, "true");
 
@@ -113,14 +113,14 @@ async fn a_working_day(stand: &Stand<'_>) {
     let heard = last_heard(&phone, 2);
     report("calling out: the phone hears", &heard);
     let melody: Vec<_> = MELODY_HZ.iter().map(|hz| heard.tone_for(*hz)).collect();
-    println!("calling out: seconds of {MELODY_HZ:?} Hz: {melody:.2?}");
+    eprintln!("calling out: seconds of {MELODY_HZ:?} Hz: {melody:.2?}");
     assert!(melody.iter().all(|seconds| *seconds > 0.1), "the phone hears the network's melody: {melody:?}");
     let callee = until(SOON, || carrier.calls().pop().filter(|call| call.rtp.heard_tone(PHONE_HZ))).await;
-    println!("calling out: the network hears {:.1} dBFS, {:?}", callee.rtp.heard_rms_dbfs, callee.rtp.tones);
+    eprintln!("calling out: the network hears {:.1} dBFS, {:?}", callee.rtp.heard_rms_dbfs, callee.rtp.tones);
     drop(phone);
 
     // A crash, and the phone rings again without having to register.
-    let phone = world.phone(Duration::from_secs(3600)).await;
+    let phone = world.phone(Duration::from_hours(1)).await;
     phone.registered(SOON).await;
     let registers = phone.register_requests();
     world.crash_and_restart().await;
@@ -138,7 +138,7 @@ async fn a_working_day(stand: &Stand<'_>) {
 async fn a_quiet_minute(stand: &Stand<'_>) {
     let world = World::start(stand);
     let nat = stand.nat.expect("this stand has a router");
-    let phone = world.phone(Duration::from_secs(3600)).await;
+    let phone = world.phone(Duration::from_hours(1)).await;
     phone.registered(SOON).await;
     let registers = phone.register_requests();
     let to_platform =
@@ -160,7 +160,7 @@ async fn a_quiet_minute(stand: &Stand<'_>) {
 fn assert_translated(nat: &UdpNat) {
     let bindings = nat.bindings();
     let inside: Vec<_> = bindings.iter().filter(|kept| kept.inside.ip() == nat.inside_ip()).collect();
-    println!("bindings: {inside:?}");
+    eprintln!("bindings: {inside:?}");
     assert!(
         inside
             .iter()
@@ -177,7 +177,7 @@ fn last_heard(phone: &Softphone, calls: usize) -> Hearing {
 }
 
 fn report(what: &str, heard: &Hearing) {
-    println!(
+    eprintln!(
         "{what} {:.1} dBFS over {:.1} s, {:.1} s above {SPEECH_DBFS}, {:.1} s of its own tone",
         heard.dbfs(),
         heard.seconds(),
@@ -394,7 +394,7 @@ impl Printed {
                 password: after("  password "),
                 domain: after("domain / realm "),
                 proxy: after("(if the phone asks for one) "),
-                register_every: Duration::from_secs(60),
+                register_every: Duration::from_mins(1),
             },
             call: serde_json::from_str(body).expect("JSON"),
         }
