@@ -66,7 +66,7 @@ fn malformed(path: &str, words: &str) -> ApiError {
             return ApiError::field(whole.trim_end_matches(&format!(".{name}.{name}")), remedy);
         }
     }
-    let path = if path == "." { "" } else { path };
+    let path = if matches!(path, "." | "?") { "" } else { path };
     ApiError::field(path, words)
 }
 

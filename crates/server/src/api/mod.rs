@@ -41,6 +41,9 @@ mod transactions;
 mod trunks;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use effect::{Effect, Posted, Reply};
 pub(crate) use canonical::Canonical;
 pub(crate) use envelope::{RequestId, RequestLimits, WrittenPath, enclosed};

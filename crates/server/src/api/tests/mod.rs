@@ -1,0 +1,176 @@
+//! Handlers over a real store: requests in, status and JSON out. No node runs, so accounts and everything
+//! else are read from the store.
+
+mod access;
+mod keys;
+mod money;
+mod numbers;
+mod operator;
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tandem_model::clock;
+use tandem_store::{EventFeed, Store, WriterConfig};
+use tokio::sync::Notify;
+use tower::ServiceExt as _;
+
+use super::{AppState, Shared, router};
+use crate::auth::Vault;
+use crate::config::{Overrides, load};
+use crate::directory::{Directory, OurHosts};
+use crate::egress::EgressPolicy;
+
+/// A store with the API and the operator's routes on it.
+pub(super) struct House {
+    api: Router,
+    operator: Router,
+    _store: Store,
+    _events: EventFeed,
+    _folder: tempfile::TempDir,
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+/// Credentials.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) id: String,
+    pub(super) token: String,
+}
+
+impl House {
+    pub(super) async fn open() -> Self {
+        Self::open_with(Overrides::default()).await
+    }
+
+    pub(super) async fn open_with(overrides: Overrides) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let overrides = overrides.set("node.data", folder.path().to_str().unwrap());
+        let config = Arc::new(load(None, &overrides).unwrap().config);
+        let store = Store::open_sqlite(folder.path()).await.unwrap();
+        let (writer, events) = store.start_writer(WriterConfig::for_node("test", clock::wall())).await.unwrap();
+        let hosts = OurHosts {
+            trunk_domain: "sip.example".to_owned(),
+            registrar: "registrar.example".to_owned(),
+            application_domain: "app.example".to_owned(),
+            addresses: HashSet::new(),
+        };
+        let state = AppState::new(Shared {
+            config,
+            vault: Arc::new(Vault::from_master(&[7; 32])),
+            reader: store.reader(),
+            writer,
+            directory: Directory::new(hosts, Arc::new(EgressPolicy { allow: Vec::new() })),
+            live: None,
+            timelines: None,
+            nudge: Arc::new(Notify::new()),
+        });
+        Self {
+            api: router(state.clone()),
+            operator: crate::operator::router(state),
+            _store: store,
+            _events: events,
+            _folder: folder,
+        }
+    }
+
+    async fn send(router: &Router, request: Request<Body>) -> Answer {
+        let response = router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Answer { status, headers, body }
+    }
+
+    /// A request with headers of the test's own.
+    pub(super) async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Self::send(&self.api, request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// A request as somebody, below `/api/v1`.
+    pub(super) async fn ask(&self, method: &str, path: &str, who: &Login, body: Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let headers = [("x-auth-id", who.id.as_str()), ("x-auth-token", who.token.as_str())];
+        self.raw(method, &format!("/api/v1{path}"), &headers, &body).await
+    }
+
+    /// The same with an `Idempotency-Key`.
+    pub(super) async fn ask_keyed(&self, key: &str, path: &str, who: &Login, body: Value) -> Answer {
+        let headers =
+            [("x-auth-id", who.id.as_str()), ("x-auth-token", who.token.as_str()), ("idempotency-key", key)];
+        self.raw("POST", &format!("/api/v1{path}"), &headers, &body.to_string()).await
+    }
+
+    pub(super) async fn get(&self, path: &str, who: &Login) -> Answer {
+        self.ask("GET", path, who, Value::Null).await
+    }
+
+    /// A request of the operator.
+    pub(super) async fn admin(&self, method: &str, path: &str, body: Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let request = Request::builder().method(method).uri(path).body(Body::from(body)).unwrap();
+        Self::send(&self.operator, request).await
+    }
+
+    /// A partner with 1,000 INR.
+    pub(super) async fn partner(&self, email: &str) -> Login {
+        let made = self
+            .admin("POST", "/admin/partners", json!({"name": "Acme", "email": email, "currency": "INR", "balance": "1000"}))
+            .await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        login(&made.body)
+    }
+
+    /// A customer of a partner, with so many rupees.
+    pub(super) async fn customer(&self, partner: &Login, email: &str, rupees: i64) -> Login {
+        let made = self.ask("POST", "/partner/accounts", partner, new_customer(email)).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        let customer = login(&made.body);
+        if rupees > 0 {
+            let path = format!("/partner/accounts/{}/transfer-balance", customer.id);
+            let moved = self.ask("POST", &path, partner, json!({"amount": rupees, "currency": "INR"})).await;
+            assert_eq!(moved.status, 200, "{}", moved.body);
+        }
+        customer
+    }
+
+    /// Every sum adds up.
+    pub(super) async fn assert_clean(&self) {
+        let report = self.admin("GET", "/admin/ledger/verify", Value::Null).await.body;
+        assert_eq!(report["ok"], true, "{report}");
+    }
+}
+
+pub(super) fn login(body: &Value) -> Login {
+    let text = |name: &str| body[name].as_str().unwrap().to_owned();
+    Login { id: text("auth_id"), token: text("auth_token") }
+}
+
+pub(super) fn new_customer(email: &str) -> Value {
+    json!({"name": "Anita Rao", "email": email, "phone": "+919800000001", "password": "Change-me-1", "country": "IN"})
+}
+
+/// The keys of an object.
+pub(super) fn keys(value: &Value) -> BTreeSet<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// Asserts exactly these keys, separated by spaces: strict clients refuse one more or one less.
+pub(super) fn assert_keys(value: &Value, expected: &str) {
+    assert_eq!(keys(value), expected.split_whitespace().collect::<BTreeSet<_>>());
+}
