@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    fn order(extra: Value) -> Result<Order, ApiError> {
+    fn asked(extra: Value) -> Result<Order, ApiError> {
         let mut body =
             json!({ "from": "918045671200", "to": "919812345678", "answer_url": "https://a.example/x" });
         body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
@@ -192,22 +192,22 @@ mod tests {
 
     #[test]
     fn the_least_request_is_from_to_and_an_answer_url() {
-        let order = order(json!({})).unwrap();
+        let order = asked(json!({})).unwrap();
         assert_eq!(order.targets, [number("919812345678")]);
         assert_eq!(order.plan.answer.method, HttpMethod::Post);
         assert_eq!((order.plan.hangup, order.ring_timeout_s, order.time_limit_s), (None, None, None));
         for missing in ["from", "to", "answer_url"] {
-            let error = super::tests::order(json!({ missing: null })).unwrap_err();
+            let error = asked(json!({ missing: null })).unwrap_err();
             assert_eq!(error.code(), ErrorCode::ValidationError, "{missing}");
         }
     }
 
     #[test]
     fn destinations_are_split_at_less_than_signs_up_to_a_thousand() {
-        let order = |count: usize| order(json!({ "to": vec!["919812345678"; count].join("<") }));
+        let order = |count: usize| asked(json!({ "to": vec!["919812345678"; count].join("<") }));
         assert_eq!(order(1000).unwrap().targets.len(), 1000);
         assert!(order(1001).is_err());
-        let mixed = super::tests::order(json!({ "to": "+14155550100<sip:a@b.example< 1,2" })).unwrap();
+        let mixed = asked(json!({ "to": "+14155550100<sip:a@b.example< 1,2" })).unwrap();
         assert_eq!(
             mixed.targets,
             [number("+14155550100"), LegTarget::User("sip:a@b.example".to_owned()), number("1,2")]
@@ -220,7 +220,7 @@ mod tests {
             json!({"machine_detection": "false", "send_digits": "", "machine_detection_time": 5000}),
             json!({"machine_detection": false, "send_on_preanswer": false, "status_url": null}),
         ] {
-            assert!(order(nothing).is_ok());
+            assert!(asked(nothing).is_ok());
         }
         for something in [
             json!({"machine_detection": "true"}),
@@ -229,13 +229,13 @@ mod tests {
             json!({"send_digits": "1W2"}),
             json!({"status_url": "https://a.example/"}),
         ] {
-            assert_eq!(order(something).unwrap_err().code(), ErrorCode::NotBuilt);
+            assert_eq!(asked(something).unwrap_err().code(), ErrorCode::NotBuilt);
         }
     }
 
     #[test]
     fn limits_come_as_numbers_or_text_and_the_day_is_the_longest() {
-        let order = order(json!({
+        let order = asked(json!({
             "time_limit": "90000", "ring_timeout": 45, "hangup_on_ring": "30", "hangup_method": "get",
             "hangup_url": "https://a.example/h", "sip_headers": "X-VH-Reason=billing,X-PH-a=1,b=2"
         }))
@@ -244,8 +244,8 @@ mod tests {
         assert_eq!(order.plan.hangup.unwrap().method, HttpMethod::Get);
         let headers: Vec<_> = order.custom_headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(headers, ["Reason", "a", "b"]);
-        assert!(super::tests::order(json!({"sip_headers": {"Reason": "a\r\nVia: x"}})).is_err());
-        assert!(super::tests::order(json!({"caller_name": "x".repeat(50)})).is_ok());
-        assert!(super::tests::order(json!({"caller_name": "x".repeat(51)})).is_err());
+        assert!(asked(json!({"sip_headers": {"Reason": "a\r\nVia: x"}})).is_err());
+        assert!(asked(json!({"caller_name": "x".repeat(50)})).is_ok());
+        assert!(asked(json!({"caller_name": "x".repeat(51)})).is_err());
     }
 }

@@ -1,0 +1,220 @@
+//! Calls and call records.
+
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tandem_model::{AccountId, Currency, Money, Rate, TrunkId, clock};
+use tandem_store::calls::{
+    CallContext, CallRecord, LiveState, NewCall, RefuseCall, ReserveCall, ReserveOutcome,
+};
+
+use super::{House, keys, text};
+
+#[tokio::test]
+async fn calls_are_refused_with_a_reason_on_a_node_that_runs_none() {
+    let house = House::open().await;
+    let call = json!({"from": "918045671200", "to": "919812345678", "answer_url": "https://a.example/"});
+    let answer = house.post("Call/", call.clone()).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text(&answer.body["message"]).contains("runs no calls"), "{}", answer.text);
+    let mut detecting = call.clone();
+    detecting["machine_detection"] = "true".into();
+    let answer = house.post("Call/", detecting).await;
+    assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED);
+    assert!(text(&answer.body["message"]).contains("machine_detection"));
+    let answer = house.post("Call/", json!({"from": "1", "to": "2"})).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(house.get("Call?status=live").await.body["calls"], json!([]));
+    assert_eq!(house.get(&format!("Call/{}", TrunkId::random())).await.status, StatusCode::NOT_FOUND);
+    let transfer = house.post(&format!("Call/{}", TrunkId::random()), json!({"legs": "aleg"})).await;
+    assert_eq!(transfer.status, StatusCode::NOT_IMPLEMENTED);
+}
+
+fn live_call(account: &str, state: LiveState) -> NewCall {
+    NewCall {
+        call: tandem_model::CallId::random(),
+        account: AccountId::new("MA_A"),
+        parent_call: None,
+        state,
+        direction: tandem_model::CallDirection::Outbound,
+        from: "918045671200".to_owned(),
+        to: "919812345678".to_owned(),
+        trunk: None,
+        application: None,
+        currency: Currency::INR,
+        facts: json!({"facts": {"account": account, "caller_name": "Lotus"}}).to_string(),
+        plan: "{}".to_owned(),
+        rate: FREE,
+        hold: Money::ZERO,
+        covered_s: None,
+        started_at: clock::wall(),
+        dialogs: Vec::new(),
+    }
+}
+
+const FREE: Rate = Rate { per_minute: Money::ZERO, pulse_s: 60, minimum_s: 0, connection_fee: Money::ZERO };
+
+#[tokio::test]
+async fn live_and_queued_calls_are_told_apart_and_shown_to_their_own_account() {
+    let house = House::open().await;
+    let (live, queued, subs) = (
+        live_call("MA_A", LiveState::InProgress),
+        live_call("MA_A", LiveState::Queued),
+        live_call("SA_A", LiveState::Ringing),
+    );
+    for call in [&live, &queued, &subs] {
+        let reserve = ReserveCall { call: call.clone(), events: Vec::new() };
+        assert_eq!(house.state.writer.submit(reserve).await.unwrap(), ReserveOutcome::Reserved);
+    }
+    assert_eq!(house.get("Call?status=live").await.body["calls"], json!([live.call, subs.call]));
+    assert_eq!(house.get("Call/?status=queued").await.body["calls"], json!([queued.call]));
+    let sub =
+        house.ask_as("SA_A", "", Method::GET, "/api/v1/Account/SA_A/Call?status=live", Value::Null).await;
+    assert_eq!(sub.body["calls"], json!([subs.call]));
+    let foreign = house
+        .ask_as(
+            "MA_B",
+            "",
+            Method::GET,
+            &format!("/api/v1/Account/MA_B/Call/{}?status=live", live.call),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(foreign.status, StatusCode::NOT_FOUND);
+
+    let read = house.get(&format!("Call/{}?status=live", live.call)).await.body;
+    let live_keys = [
+        "api_id",
+        "call_status",
+        "call_uuid",
+        "caller_name",
+        "direction",
+        "from",
+        "request_uuid",
+        "session_start",
+        "stir_attestation",
+        "stir_verification",
+        "to",
+    ];
+    assert_eq!(keys(&read), live_keys);
+    assert_eq!((&read["call_status"], &read["caller_name"]), (&json!("in-progress"), &json!("Lotus")));
+    let read = house.get(&format!("Call/{}/?status=queued", queued.call)).await.body;
+    let queued_keys =
+        ["api_id", "call_status", "call_uuid", "caller_name", "direction", "from", "request_uuid", "to"];
+    assert_eq!(keys(&read), queued_keys);
+    assert_eq!(house.get(&format!("Call/{}?status=queued", live.call)).await.status, StatusCode::NOT_FOUND);
+}
+
+fn record(number: &str) -> CallRecord {
+    let now = clock::wall();
+    CallRecord {
+        id: 0,
+        uuid: tandem_model::CallId::random(),
+        account: AccountId::new("MA_A"),
+        answer_time: None,
+        billsec: 0,
+        bridge_uuid: None,
+        call_direction: tandem_model::CallDirection::Outbound,
+        caller_id_name: String::new(),
+        caller_id_number: number.to_owned(),
+        campaign_id: None,
+        carrier_ip: None,
+        codec: None,
+        context: CallContext::VoiceApi,
+        cost: Money::ZERO,
+        created_at: now,
+        currency: Currency::INR,
+        customer_endpoint: None,
+        destination_number: "919812345678".to_owned(),
+        duration: 7,
+        end_time: now,
+        failure_code: None,
+        failure_reason: None,
+        hangup_cause: None,
+        hangup_cause_code: None,
+        hangup_cause_name: None,
+        hangup_disposition: None,
+        hangup_source: None,
+        jitter_micros: None,
+        mos_milli: None,
+        network_addr: None,
+        origination_region: "IN".to_owned(),
+        packet_loss_milli: None,
+        progress_time: None,
+        region: "IN".to_owned(),
+        ring_time: 7,
+        sip_call_id: "x".to_owned(),
+        sip_user_agent: None,
+        start_time: now,
+        streaming_cost: Money::ZERO,
+        terminated_to: None,
+        trunk: None,
+        updated_at: now,
+        parent_call: None,
+        application: None,
+        carrier: None,
+        refused: true,
+        code: None,
+        occurrences: 1,
+        rate: FREE,
+        recording: None,
+        answered_while_cancelling: false,
+    }
+}
+
+#[tokio::test]
+async fn call_records_are_listed_summed_and_read_one_by_one() {
+    let house = House::open().await;
+    let empty = house.get("cdr").await.body;
+    assert_eq!(
+        empty,
+        json!({"account_id": "MA_A", "count": 0, "data": [],
+            "pagination": {"page": 1, "per_page": 20, "total": 0, "pages": 0, "has_next": false, "has_prev": false},
+            "success": true,
+            "summary": {"answerRate": 0, "answeredCalls": 0, "avgCallDuration": "0s", "last_call_at": "",
+                "totalCalls": 0, "total_billable_seconds": 0, "total_cost": 0, "total_duration_seconds": 0}})
+    );
+    let records: Vec<CallRecord> = ["918045671200", "918045671201", "14155550100"].map(record).into();
+    for record in &records {
+        house.state.writer.submit(RefuseCall { record: record.clone(), events: Vec::new() }).await.unwrap();
+    }
+    let page = house.get("cdrs?per_page=2&page=1").await.body;
+    assert_eq!((&page["count"], &page["pagination"]["has_next"]), (&json!(2), &json!(true)));
+    assert_eq!(keys(&page["data"][0]).len(), 43);
+    assert_eq!(page["summary"]["avgCallDuration"], "7s");
+    assert_eq!(house.get("cdr?from_number=%2B91804567").await.body["pagination"]["total"], 2);
+    assert_eq!(house.get("cdr?min_duration=8").await.body["count"], 0);
+    assert_eq!(house.get("cdr?start_date=2026-01-01").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(house.get("cdr?start_date=2020-01-01&end_date=2020-01-31").await.body["count"], 0);
+    let old = house.get("cdr?limit=1&offset=1").await.body;
+    assert_eq!(
+        (old["data"]["cdrs"].as_array().unwrap().len(), &old["data"]["pagination"]["hasMore"]),
+        (1, &json!(true))
+    );
+    let found = house.get("cdr/search?from_number=14155").await.body;
+    assert_eq!(
+        found["filters"],
+        json!({"call_direction": "", "from_number": "14155", "hangup_cause": "", "to_number": ""})
+    );
+    let recent = house.get("cdr/recent?limit=2").await.body;
+    assert_eq!(keys(&recent), ["account_id", "count", "data", "success"]);
+    assert_eq!(recent["count"], 2);
+
+    let one = house.get(&format!("cdr/{}", records[0].uuid)).await.body;
+    assert_eq!(keys(&one), ["data", "success"]);
+    assert!(one["data"].as_object().unwrap().values().all(|value| !value.is_null()), "{one}");
+    assert_eq!(
+        (keys(&one["data"]).len(), &one["data"]["mos"], &one["data"]["codec"]),
+        (43, &json!(0), &json!(""))
+    );
+    assert_eq!(house.get("cdr/1").await.status, StatusCode::NOT_FOUND, "numeric ids are not looked up");
+    let foreign = house
+        .ask_as(
+            "MA_B",
+            "",
+            Method::GET,
+            &format!("/api/v1/Account/MA_B/cdr/{}", records[0].uuid),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(foreign.status, StatusCode::NOT_FOUND);
+}
