@@ -1,14 +1,15 @@
 //! What the in-memory directories of all nodes are made of: lean rows of the configuration, and the feed of
 //! changes they poll. Balances and limits of money are not here: they never come from a cache.
 
-mod rows;
+mod routing;
+mod tenants;
+mod trunking;
 
 use jiff::Timestamp;
 
-pub use rows::{
-    AccountRow, AclRow, ApplicationRow, CarrierRow, CountryRuleRow, CredentialRow, DeckRow, EndpointRow,
-    NumberRow, OriginationUriRow, RateRow, TrunkRow,
-};
+pub use routing::{CarrierRow, CountryRuleRow, DeckRow, RateRow};
+pub use tenants::{AccountRow, ApplicationRow, EndpointRow, NumberRow};
+pub use trunking::{AclRow, CredentialRow, OriginationUriRow, TrunkRow};
 
 use crate::{Reader, StoreError};
 
