@@ -30,6 +30,8 @@ use crate::webhooks::{CallDocuments, DeliveryEngine, DocumentFetcher};
 
 /// A node says that it lives this often.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Orphans' peers get this long to answer before their calls are settled: three sendings of a SIP message.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// The reaper looks this often.
 const REAP: Duration = Duration::from_secs(5);
 
@@ -243,6 +245,11 @@ async fn reap(reaper: Reaper, engine: EngineHandle, cancel: CancellationToken) {
             Ok(calls) => {
                 let orphans = calls.iter().map(tandem_store::calls::LiveCall::orphan).collect();
                 let said = engine.end_orphans(orphans).await;
+                // Until their peers had time to answer, the rows stay: should this process die too, the next one says it again.
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = tokio::time::sleep(FAREWELL) => {}
+                }
                 match reaper.settle(calls).await {
                     Ok(settled) => tracing::info!(
                         settled,
@@ -382,6 +389,7 @@ fn engine_config(
             config.sip.domain.to_ascii_lowercase(),
             config.sip.application_domain.to_ascii_lowercase(),
         ],
+        apology: config.speech.apology.clone(),
         rtp_ports: config.rtp.first_port..=config.rtp.last_port,
         rtp_threads: config.rtp.threads,
         generation: writer.node().map_or(0, |node| (node.epoch & 0xffff_ffff) as u32),

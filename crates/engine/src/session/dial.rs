@@ -160,17 +160,23 @@ impl Session {
             return false;
         }
         leg.no_response_at = (!leg.routes.is_empty()).then(|| now + self.shard.config.timing.no_response);
-        let branches: Vec<_> = self.legs[position].branches.iter().map(|branch| branch.sip).collect();
-        let dialogs: Vec<_> = branches
-            .into_iter()
-            .filter_map(|sip| self.dialog_of(position, sip, SnapshotState::Pending))
-            .collect();
-        if let Some(call) = self.record_of(position).map(|record| record.facts.call)
-            && !dialogs.is_empty()
-        {
+        self.note_dialling(position);
+        true
+    }
+
+    /// Notes the dialogs of a call being dialled, for a crash. The note replaces what was there, so a caller whose record
+    /// this leg shares is in it, first: it waits too, and its Call-ID names the call.
+    fn note_dialling(&mut self, position: usize) {
+        let Some(call) = self.record_of(position).map(|record| record.facts.call) else { return };
+        let mut dialogs = Vec::new();
+        if position != 0 && self.legs[position].record.is_none() {
+            dialogs.extend(self.dialog(0, SnapshotState::Pending));
+        }
+        let branches = self.legs[position].branches.iter();
+        dialogs.extend(branches.filter_map(|branch| self.dialog_of(position, branch.sip, SnapshotState::Pending)));
+        if !dialogs.is_empty() {
             self.shard.ports.admission.dialling(call, dialogs);
         }
-        true
     }
 
     fn add_branch(&mut self, position: usize, sip: LegId, target: &Target, sip_call_id: String) {
