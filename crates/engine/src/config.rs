@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use tandem_callflow::CallSetup;
+
 /// Everything the engine needs to know of its surroundings.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -28,6 +30,8 @@ pub struct EngineConfig {
     pub nonce_key: [u8; 32],
     /// `User-Agent` and `Server`.
     pub user_agent: String,
+    /// Said to a caller when no document can be had from the application.
+    pub apology: String,
     /// What is bounded.
     pub limits: Limits,
     /// How long things may take.
@@ -85,6 +89,7 @@ impl EngineConfig {
             generation: 0,
             nonce_key,
             user_agent: "Tandem".to_owned(),
+            apology: CallSetup::APOLOGY.to_owned(),
             limits: Limits::default(),
             timing: Timing::default(),
         }

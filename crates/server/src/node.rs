@@ -397,6 +397,7 @@ fn engine_config(
         timing: Timing {
             ring_timeout: Duration::from_secs(u64::from(config.sip.ring_timeout_s)),
             media_timeout: Duration::from_secs(u64::from(config.sip.media_timeout_s)),
+            port_quarantine: Duration::from_secs(config.rtp.quarantine_s),
             ..Timing::default()
         },
         ..EngineConfig::new(bind, vault.nonce_key())

@@ -251,7 +251,7 @@ impl Session {
             program,
             a_leg,
             max_duration: Duration::from_secs(max_duration_s),
-            apology: CallSetup::APOLOGY.to_owned(),
+            apology: self.shard.config.apology.clone(),
             limits,
         };
         self.call = Some(Call::new(clock::monotonic(), setup));
