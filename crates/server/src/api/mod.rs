@@ -18,6 +18,8 @@ mod calls;
 mod canonical;
 pub(crate) mod checks;
 mod credentials;
+#[cfg(test)]
+mod customer_tests;
 mod effect;
 mod endpoints;
 mod envelope;
