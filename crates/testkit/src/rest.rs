@@ -59,7 +59,7 @@ pub async fn rest(method: &str, url: &str, credentials: Option<&Credentials>, bo
 ///
 /// # Panics
 /// As [`rest`].
-pub async fn rest_with(
+pub(crate) async fn rest_with(
     method: &str,
     url: &str,
     credentials: Option<&Credentials>,

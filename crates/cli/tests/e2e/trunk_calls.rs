@@ -36,12 +36,12 @@ const ACL_CALL: (&str, Tariff, u64, i64) = ("919100000002", BY_SECOND, 3_600, 4)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trunk_calls_on_sqlite() {
-    trunk_calls(None).await;
+    Box::pin(trunk_calls(None)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trunk_calls_on_postgresql() {
-    trunk_calls(Some(PostgresCluster::shared().create_database())).await;
+    Box::pin(trunk_calls(Some(PostgresCluster::shared().create_database()))).await;
 }
 
 struct Shop {

@@ -167,7 +167,7 @@ impl Dialog {
              To: <{uri}>\nCSeq: {cseq} CANCEL\nContent-Length: 0\n\n",
             uri = self.uri(),
             head = self.head(),
-            branch = self.branch(&format!("inv{}", self.cseq)),
+            branch = branch(&format!("inv{}", self.cseq)),
             cseq = self.cseq
         );
         self.send("retrans=\"500\"", &cancel);
@@ -224,10 +224,6 @@ impl Dialog {
         format!("sip:{}@{}", self.to, self.host)
     }
 
-    fn branch(&self, word: &str) -> String {
-        format!("z9hG4bK-[pid]-[call_number]-{word}")
-    }
-
     fn head(&self) -> String {
         format!(
             "From: \"{from}\" <sip:{from}@{host}>;tag=[pid]a[call_number]\nCall-ID: [call_id]\nMax-Forwards: 70\n\
@@ -243,19 +239,19 @@ impl Dialog {
              CSeq: {cseq} INVITE\n{authorization}{further}{body}",
             uri = self.uri(),
             head = self.head(),
-            branch = self.branch(&format!("inv{}", self.cseq)),
+            branch = branch(&format!("inv{}", self.cseq)),
             cseq = self.cseq,
             further = self.headers,
             body = sdp(self.media, audio)
         )
     }
 
-    fn in_dialog(&self, method: &str, branch: &str, cseq: u32, audio: Audio) -> String {
+    fn in_dialog(&self, method: &str, word: &str, cseq: u32, audio: Audio) -> String {
         format!(
             "{method} [next_url] SIP/2.0\n{head}Via: SIP/2.0/UDP [local_ip]:[local_port];branch={branch}\n\
              To: <{uri}>[peer_tag_param]\nCSeq: {cseq} {method}\n{body}",
             head = self.head(),
-            branch = self.branch(branch),
+            branch = branch(word),
             uri = self.uri(),
             body = sdp(self.media, audio)
         )
@@ -267,10 +263,14 @@ impl Dialog {
              To: <{uri}>[peer_tag_param]\nCSeq: {cseq} ACK\nContent-Length: 0\n\n",
             uri = self.uri(),
             head = self.head(),
-            branch = self.branch(&format!("inv{}", self.cseq)),
+            branch = branch(&format!("inv{}", self.cseq)),
             cseq = self.cseq
         )
     }
+}
+
+fn branch(word: &str) -> String {
+    format!("z9hG4bK-[pid]-[call_number]-{word}")
 }
 
 /// Headers of a body and the body.

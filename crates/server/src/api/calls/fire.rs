@@ -74,17 +74,26 @@ async fn fire(
     target: LegTarget,
 ) -> Result<(), ApiError> {
     let live = state.live.as_ref().ok_or_else(runs_no_calls)?;
-    let request = ApiCall {
+    let request = || ApiCall {
         call,
         account: account.clone(),
         from: order.from.clone(),
         caller_name: order.caller_name.clone(),
-        target,
+        target: target.clone(),
         custom_headers: order.custom_headers.clone(),
         plan: order.plan.clone(),
         time_limit_s: order.time_limit_s,
     };
-    let admitted = live.admission.admit_api_call(request).await;
+    // Another node may have opened the account or sold the number a moment ago: look again before saying no.
+    // Neither refusal has left a record.
+    if state.directory.account(account).is_none() {
+        state.settled().await;
+    }
+    let mut admitted = live.admission.admit_api_call(request()).await;
+    if admitted.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::CallerIdNotOwned) {
+        state.settled().await;
+        admitted = live.admission.admit_api_call(request()).await;
+    }
     let AdmittedCall { leg, application } = admitted.map_err(|refusal| refused(state, account, refusal))?;
     let facts = leg.facts.clone();
     let origination = Origination { leg, application, ring_timeout_s: order.ring_timeout_s };
