@@ -23,8 +23,9 @@ use super::{EgressError, EgressPolicy, EgressTarget, SystemResolver};
 
 /// Redirects followed at most.
 pub(super) const REDIRECTS_MAX: usize = 3;
-/// Idle connections kept per scheme, host and port.
-const IDLE_PER_HOST_MAX: usize = 4;
+/// Idle connections kept per scheme, host and port: above the concurrency of a busy customer, or every burst
+/// of calls closes connections that the next one opens again, handshakes included.
+const IDLE_PER_HOST_MAX: usize = 32;
 /// How long an idle connection is kept: longer than the gap between two requests of one call flow.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of response head accepted.
