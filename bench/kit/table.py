@@ -35,7 +35,8 @@ def table(results, peers):
     mib = lambda name: start[name] / 1024 if name in start else None
     lines = [
         ["", "Work", "Figure", "Tandem", "Floor", "Goal", "Peers, recorded"],
-        row("Bridged call, with deliveries", "rows written", figure(results, "rows", "rows"), "rows", 12, 12, {}),
+        row("Bridged call", "rows written", figure(results, "rows", "call"), "rows", 12, 12, {}),
+        row("Webhook delivery", "rows written", figure(results, "rows", "delivery"), "rows", None, None, {}),
         row("Reserve + answer + settle", "CPU", figure(results, "store"), "µs", None, None, {}),
         row("Answered call driven by XML", "CPU", figure(results, "answered"), "µs", 300, 120, peers["answered"]),
         row("Bridged trunk call, IP ACL", "CPU", figure(results, "bridged"), "µs", 500, 250, peers["bridged"]),
