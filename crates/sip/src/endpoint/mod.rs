@@ -104,6 +104,8 @@ pub struct Endpoint {
     /// Reused for folded headers.
     scratch: Vec<u8>,
     counters: Counters,
+    /// When the first input came.
+    born: Option<Instant>,
 }
 
 impl Endpoint {
@@ -128,11 +130,13 @@ impl Endpoint {
             buffer: Vec::new(),
             scratch: Vec::new(),
             counters: Counters::default(),
+            born: None,
         }
     }
 
     /// Take in one thing that happened.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        self.born.get_or_insert(now);
         match input {
             Input::Datagram { flow, bytes } => self.receive(now, flow, bytes),
             Input::TransportFailed { flow } => self.transport_failed(now, flow),

@@ -6,9 +6,10 @@ use super::send::Reply;
 use super::tables::ClientUser;
 use super::{DialogSnapshot, Endpoint, LegId, Outcome, Packet, PendingInvite, SnapshotRole, SnapshotState};
 use crate::dialog::{Dialog, MAX_FORWARDS, MAX_ROUTES, ViaLine};
+use crate::flow::Flow;
 use crate::identity::Mark;
 use crate::leg::{Leg, Phase, Role};
-use crate::message::{HeaderName, MessageWriter, Method, NameAddr, OwnedUri, Via};
+use crate::message::{HeaderName, MessageWriter, Method, NameAddr, OwnedUri, Response, Via};
 use crate::transaction::{ClientTransaction, ReplyTemplate};
 
 /// How far a restarted process jumps in CSeq: past anything its predecessor may have sent after the
@@ -111,6 +112,33 @@ impl Endpoint {
         let Some(client) = self.revive_invite(now, snapshot) else { return Outcome::Refused };
         self.send_cancel(now, client, None);
         Outcome::Sent
+    }
+
+    /// A 2xx to an INVITE of an earlier process that nobody wrote down before it died: ACK, then BYE, or the callee talks
+    /// to nobody (RFC 3261 §13.2.2.4). Only as long after the start as a peer repeats its 2xx (64 × T1), and without
+    /// state: for one datagram at most two go back, to where it came from and no other place.
+    pub(super) fn end_orphaned_answer(&mut self, now: Instant, flow: Flow, response: &Response<'_>) {
+        let common = &response.common;
+        let is_young = self.born.is_some_and(|born| now < born + self.config.timers.timeout());
+        let branch = common.via.branch().and_then(Mark::parse_branch);
+        let is_predecessors = branch
+            .is_some_and(|mark| mark.shard == self.config.shard && mark.generation != self.config.generation);
+        let is_answer = common.cseq.method() == Method::Invite && (200..300).contains(&response.status);
+        if !(is_young && is_predecessors && is_answer) {
+            return;
+        }
+        let Ok(source) = OwnedUri::parse(&format!("sip:{}", flow.remote)) else { return };
+        let Some(mut dialog) = Dialog::from_answer(response, &source) else { return };
+        let ack = self.print_ack(&dialog, flow, common.cseq.number, b"");
+        self.send(flow, ack);
+        dialog.local_cseq = dialog.local_cseq.saturating_add(ORPHAN_CSEQ_STEP).min((1 << 31) - 1);
+        let branch = self.new_mark();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let via = self.via_line(flow.transport, branch);
+        dialog.print_request(&mut buffer, "BYE", dialog.local_cseq, via, MAX_FORWARDS).finish("", b"");
+        let bye = Packet::new(&buffer);
+        self.buffer = buffer;
+        self.send(flow, bye);
     }
 
     /// Print the INVITE again as far as its CANCEL and ACK repeat it, and stand its transaction up

@@ -36,6 +36,7 @@ impl Endpoint {
             client.and_then(|key| self.clients.get_mut(key)).filter(|entry| entry.method == method)
         else {
             self.counters.strays += 1;
+            self.end_orphaned_answer(now, flow, response);
             return;
         };
         let Some(client) = client else { return };

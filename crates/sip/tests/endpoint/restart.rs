@@ -1,5 +1,7 @@
 //! A process dies and another ends the calls it left.
 
+use std::time::Duration;
+
 use tandem_sip::{DialogSnapshot, Event, Outcome, SnapshotRole, SnapshotState};
 
 use crate::bench::*;
@@ -47,6 +49,30 @@ fn a_ringing_call_gets_a_cancel_with_the_old_branch_and_a_stray_answer_ack_and_b
     assert_eq!(sent.iter().map(|text| summary(text)).collect::<Vec<_>>(), ["ACK", "BYE"]);
     assert!(after.events().is_empty());
     after.assert_empty();
+}
+
+#[test]
+fn an_answer_to_an_invite_that_nobody_wrote_down_gets_ack_and_bye_as_long_as_peers_repeat_it() {
+    let mut before = Bench::new();
+    let (_, invite) = before.call(|_| ());
+    let answer = answer_to(&invite, "b", "");
+    let mut after = restarted();
+    after.receive(&answer);
+    let sent = after.sent();
+    assert_eq!(sent.iter().map(|text| summary(text)).collect::<Vec<_>>(), ["ACK", "BYE"]);
+    assert_eq!(header(&sent[0], "CSeq"), "1 ACK");
+    assert_eq!(header(&sent[1], "CSeq"), "1001 BYE");
+    assert_eq!(header(&sent[1], "From"), header(&invite, "From"));
+    assert!(header(&sent[1], "To").ends_with(";tag=b"));
+    after.assert_empty();
+    // 64 × T1 after the first datagram nobody repeats a 2xx of an earlier process any more.
+    after.advance(Duration::from_secs(32));
+    after.receive(&answer);
+    assert!(after.sent().is_empty());
+    // The process that sent the INVITE, and knows that it is over, says nothing.
+    let mut same = Bench::new();
+    same.receive(&answer);
+    assert!(same.sent().is_empty());
 }
 
 #[test]
@@ -131,7 +157,7 @@ fn a_gone_leg_has_no_snapshot_and_answers_every_command_gone() {
         endpoint.reject_reinvite(now, leg, 488),
         endpoint.info(now, leg, "a/b", b""),
         endpoint.set_nat_policy(leg, tandem_sip::NatPolicy::Contact),
-        endpoint.set_ring_timeout(now, leg, std::time::Duration::ZERO),
+        endpoint.set_ring_timeout(now, leg, Duration::ZERO),
     ];
     assert_eq!(outcomes, [Outcome::Gone; 18]);
     assert!(bench.sent().is_empty());
