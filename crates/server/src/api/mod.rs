@@ -46,8 +46,8 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use effect::{Effect, Posted, Reply};
 pub(crate) use canonical::Canonical;
+pub(crate) use effect::{Effect, Posted, Reply};
 pub(crate) use envelope::{RequestId, RequestLimits, WrittenPath, enclosed};
 pub(crate) use error::ApiError;
 pub(crate) use extract::{Dialect, Payload, Query};

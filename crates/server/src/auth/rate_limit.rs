@@ -74,6 +74,6 @@ mod tests {
         assert_eq!(limiter.take(&a, start), Err(1));
         assert_eq!(taken(&b, start), 5);
         assert_eq!(taken(&a, start + Duration::from_secs(1)), 2);
-        assert_eq!(taken(&a, start + Duration::from_secs(600)), 5);
+        assert_eq!(taken(&a, start + Duration::from_mins(10)), 5);
     }
 }

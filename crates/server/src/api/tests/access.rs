@@ -24,7 +24,11 @@ async fn only_the_right_token_gets_in_by_headers_or_basic() {
     let bearer = with(&[("authorization", &format!("Bearer {}", partner.token))]).await;
     assert_eq!((bearer.status, bearer.body["message"].as_str()), (401, Some("Invalid token")));
     // Generated SDKs send noise beside the header pair.
-    let noisy = [("x-auth-id", partner.id.as_str()), ("x-auth-token", &partner.token), ("authorization", "Bearer junk")];
+    let noisy = [
+        ("x-auth-id", partner.id.as_str()),
+        ("x-auth-token", &partner.token),
+        ("authorization", "Bearer junk"),
+    ];
     assert_eq!(with(&noisy).await.status, 200);
 }
 
@@ -36,7 +40,9 @@ async fn a_foreign_account_and_one_that_does_not_exist_answer_the_same() {
     let b = house.customer(&partner, "b@shop.example", 0).await;
     assert_eq!(house.get(&format!("/Account/{}/numbers", a.id), &a).await.status, 200, "its own");
     let mut answers = Vec::new();
-    for (path, who) in [(b.id.as_str(), &a), ("MA_NOBODY0", &a), (partner.id.as_str(), &a), (a.id.as_str(), &partner)] {
+    for (path, who) in
+        [(b.id.as_str(), &a), ("MA_NOBODY0", &a), (partner.id.as_str(), &a), (a.id.as_str(), &partner)]
+    {
         let mut answer = house.get(&format!("/Account/{path}/numbers"), who).await;
         assert_eq!(answer.status, 403);
         answer.body.as_object_mut().unwrap().remove("api_id");
@@ -91,11 +97,16 @@ async fn every_spelling_of_a_path_reaches_the_resource_without_a_redirect() {
     let house = House::open().await;
     let partner = house.partner("p@acme.example").await;
     let a = house.customer(&partner, "a@shop.example", 0).await;
-    for path in ["/api/v1/Account/{}/concurrency", "/v1/accounts/{}/CONCURRENCY/", "/API/v1/account/{}/concurrency/"] {
+    for path in
+        ["/api/v1/Account/{}/concurrency", "/v1/accounts/{}/CONCURRENCY/", "/API/v1/account/{}/concurrency/"]
+    {
         let headers = [("x-auth-id", a.id.as_str()), ("x-auth-token", a.token.as_str())];
         let answer = house.raw("GET", &path.replace("{}", &a.id), &headers, "").await;
         assert_eq!(answer.status, 200, "{path}");
-        super::assert_keys(&answer.body, "account_id concurrent_calls max_concurrent utilization_pct request_id");
+        super::assert_keys(
+            &answer.body,
+            "account_id concurrent_calls max_concurrent utilization_pct request_id",
+        );
     }
     let older = house.get(&format!("/Account/{}/Concurrency/", a.id), &a).await;
     assert_eq!((&older.body["limit"], &older.body["current"]), (&json!(3), &json!(0)));
@@ -115,7 +126,8 @@ async fn refusals_name_the_request_the_field_or_the_operation() {
     let unbuilt = house.ask("POST", "/auth/login", &partner, json!({})).await;
     assert_eq!((unbuilt.status, unbuilt.body["error"].as_str()), (501, Some("NOT_BUILT")));
     assert_eq!(unbuilt.body["message"], "Not built: Sign-in with e-mail and password.");
-    let conference = house.ask("DELETE", "/account/M/conference/Room%20A/member/7/", &partner, Value::Null).await;
+    let conference =
+        house.ask("DELETE", "/account/M/conference/Room%20A/member/7/", &partner, Value::Null).await;
     assert_eq!(conference.status, 501);
     let headers = [("x-auth-id", partner.id.as_str()), ("x-auth-token", partner.token.as_str())];
     for (body, field) in [("{\"name\": 5}", "name"), ("{nonsense", "body"), ("[]", "body")] {

@@ -59,7 +59,8 @@ impl House {
         let overrides = overrides.set("node.data", folder.path().to_str().unwrap());
         let config = Arc::new(load(None, &overrides).unwrap().config);
         let store = Store::open_sqlite(folder.path()).await.unwrap();
-        let (writer, events) = store.start_writer(WriterConfig::for_node("test", clock::wall())).await.unwrap();
+        let (writer, events) =
+            store.start_writer(WriterConfig::for_node("test", clock::wall())).await.unwrap();
         let hosts = OurHosts {
             trunk_domain: "sip.example".to_owned(),
             registrar: "registrar.example".to_owned(),
@@ -130,7 +131,11 @@ impl House {
     /// A partner with 1,000 INR.
     pub(super) async fn partner(&self, email: &str) -> Login {
         let made = self
-            .admin("POST", "/admin/partners", json!({"name": "Acme", "email": email, "currency": "INR", "balance": "1000"}))
+            .admin(
+                "POST",
+                "/admin/partners",
+                json!({"name": "Acme", "email": email, "currency": "INR", "balance": "1000"}),
+            )
             .await;
         assert_eq!(made.status, 201, "{}", made.body);
         login(&made.body)

@@ -10,7 +10,8 @@ const ACCOUNT: &str = "type id api_id name email phone description auth_id auth_
   base_concurrent_calls_limit purchased_cps purchased_concurrent_calls risk_rating risk_status features
   ip_auth_enabled ip_whitelist_rules allow_aws_ips role is_active is_verified is_trial_account created_at
   updated_at last_login pricing_tier_id pricing_tier";
-const PARTNER: &str = "id account_id name slug company auth_id email phone billing_model is_active is_verified max_accounts
+const PARTNER: &str =
+    "id account_id name slug company auth_id email phone billing_model is_active is_verified max_accounts
   can_create_accounts can_create_pricing_tiers can_view_cdrs can_transfer_balance default_pricing_tier_id
   account_count balance created_at updated_at";
 const CUSTOMER: &str = "name email phone description gstin gst_status tds_enabled tds_percentage business_type id auth_id
@@ -21,7 +22,8 @@ const CUSTOMER: &str = "name email phone description gstin gst_status tds_enable
   pricing_tier_id pricing_tier partner_id auto_recharge_config resource_uri auth_token";
 const BALANCE: &str = "id account_id currency balance reserved_funds promotional_balance promotional_reserved_balance
   available_balance credit_limit is_postpaid credit_limit_type low_balance_threshold status created_at updated_at";
-const LINE: &str = "id account_id balance_id type amount currency description reference reference_type status processed_at
+const LINE: &str =
+    "id account_id balance_id type amount currency description reference reference_type status processed_at
   created_at updated_at";
 
 #[tokio::test]
@@ -43,9 +45,18 @@ async fn a_customer_has_exactly_the_documented_keys_everywhere() {
         "id name description currency rate_per_minute billing_increment_seconds minimum_duration_seconds is_active is_default",
     );
     assert_eq!(me["pricing_tier"]["rate_per_minute"], 0.45, "the longest prefix of its own country");
-    assert_eq!((&me["cps_limit"], &me["concurrent_calls_limit"], &me["id"]), (&json!(1), &json!(3), &json!("500002")));
+    assert_eq!(
+        (&me["cps_limit"], &me["concurrent_calls_limit"], &me["id"]),
+        (&json!(1), &json!(3), &json!("500002"))
+    );
     for (key, value) in me.as_object().unwrap() {
-        let nullable = ["auth_token_expire_time", "auto_recharge_config", "carrier_type", "customer_type", "risk_status"];
+        let nullable = [
+            "auth_token_expire_time",
+            "auto_recharge_config",
+            "carrier_type",
+            "customer_type",
+            "risk_status",
+        ];
         assert!(!value.is_null() || nullable.contains(&key.as_str()), "{key} is null");
     }
 
@@ -81,13 +92,31 @@ async fn a_transfer_shows_on_both_ledgers_or_on_neither() {
     assert!(done.body["transaction_id"].as_str().unwrap().starts_with("txn_"));
     let poor = send(json!({"amount": 600, "currency": "INR"})).await;
     assert_eq!(poor.status, 400);
-    for (key, value) in [("error", json!("insufficient_balance")), ("current_balance", json!(587.65)), ("requested_amount", json!(600)), ("currency", json!("INR"))] {
+    for (key, value) in [
+        ("error", json!("insufficient_balance")),
+        ("current_balance", json!(587.65)),
+        ("requested_amount", json!(600)),
+        ("currency", json!("INR")),
+    ] {
         assert_eq!(poor.body[key], value);
     }
-    for bad in [json!({"amount": 0, "currency": "INR"}), json!({"amount": -5, "currency": "INR"}), json!({"amount": 1, "currency": "USD"}), json!({"currency": "INR"}), json!({"amount": "x", "currency": "INR"})] {
+    for bad in [
+        json!({"amount": 0, "currency": "INR"}),
+        json!({"amount": -5, "currency": "INR"}),
+        json!({"amount": 1, "currency": "USD"}),
+        json!({"currency": "INR"}),
+        json!({"amount": "x", "currency": "INR"}),
+    ] {
         assert_eq!(send(bad.clone()).await.status, 400, "{bad}");
     }
-    let stranger = house.ask("POST", "/partner/accounts/MA_NOBODY/transfer-balance", &partner, json!({"amount": 1, "currency": "INR"})).await;
+    let stranger = house
+        .ask(
+            "POST",
+            "/partner/accounts/MA_NOBODY/transfer-balance",
+            &partner,
+            json!({"amount": 1, "currency": "INR"}),
+        )
+        .await;
     assert_eq!(stranger.status, 404);
 
     let balance = house.get(&format!("/Account/{}/balance/INR", customer.id), &customer).await.body;
@@ -103,18 +132,42 @@ async fn a_transfer_shows_on_both_ledgers_or_on_neither() {
     assert_keys(&all["summary"], "total_transactions total_debit total_credit net_amount by_reference_type");
     assert_keys(&all["transactions"][0], LINE);
     let line = &all["transactions"][0];
-    assert_eq!((&line["type"], &line["amount"], &line["balance_id"]), (&json!("credit"), &json!(412.35), &balance["id"]));
+    assert_eq!(
+        (&line["type"], &line["amount"], &line["balance_id"]),
+        (&json!("credit"), &json!(412.35), &balance["id"])
+    );
     assert_eq!(line["description"], "Transfer from partner Acme: June");
     assert!(line["reference"].as_str().unwrap().starts_with(&format!("ptc:{}:{}:", partner.id, customer.id)));
-    for (query, total) in [("type=debit", 0), ("type=credit", 1), ("type=ptc", 1), ("status=pending", 0), ("status=completed", 1),
-        ("currency=inr", 1), ("currency=USD", 0), ("description=JUNE", 1), ("reference=ptc:", 1), ("from_date=2100-01-01", 0),
-        ("to_date=2100-01-01", 1), ("transaction_id=x", 0), ("reference_type=cdr", 0), ("unknown=1", 1)] {
+    for (query, total) in [
+        ("type=debit", 0),
+        ("type=credit", 1),
+        ("type=ptc", 1),
+        ("status=pending", 0),
+        ("status=completed", 1),
+        ("currency=inr", 1),
+        ("currency=USD", 0),
+        ("description=JUNE", 1),
+        ("reference=ptc:", 1),
+        ("from_date=2100-01-01", 0),
+        ("to_date=2100-01-01", 1),
+        ("transaction_id=x", 0),
+        ("reference_type=cdr", 0),
+        ("unknown=1", 1),
+    ] {
         assert_eq!(house.get(&format!("{ledger}?{query}"), &customer).await.body["total"], total, "{query}");
     }
     assert_eq!(house.get(&format!("{ledger}?per_page=1001"), &customer).await.body["per_page"], 50);
     let kinds = house.get(&format!("{ledger}/reference-types"), &customer).await.body;
     assert_eq!(kinds, json!({"reference_types": ["ptc"]}));
-    let rounded = house.raw("GET", &format!("/api/v1{ledger}"), &[("x-auth-id", &customer.id), ("x-auth-token", &customer.token), ("x-fern-language", "Python")], "").await.body;
+    let rounded = house
+        .raw(
+            "GET",
+            &format!("/api/v1{ledger}"),
+            &[("x-auth-id", &customer.id), ("x-auth-token", &customer.token), ("x-fern-language", "Python")],
+            "",
+        )
+        .await
+        .body;
     assert_eq!(rounded["summary"]["total_credit"], 412, "typed clients declare it an integer");
     house.assert_clean().await;
 }
@@ -138,9 +191,16 @@ async fn a_customer_that_cannot_be_made_is_refused_with_the_reason() {
         (with("name", json!("")), 400, "name"),
     ] {
         let answer = house.ask("POST", "/partner/accounts", &partner, body.clone()).await;
-        assert_eq!((answer.status, answer.body["details"][field].is_string()), (status, true), "{body} {}", answer.body);
+        assert_eq!(
+            (answer.status, answer.body["details"][field].is_string()),
+            (status, true),
+            "{body} {}",
+            answer.body
+        );
     }
-    let small = house.admin("POST", "/admin/partners", json!({"name": "S", "email": "s@s.example", "max_accounts": 1})).await;
+    let small = house
+        .admin("POST", "/admin/partners", json!({"name": "S", "email": "s@s.example", "max_accounts": 1}))
+        .await;
     let small = super::login(&small.body);
     house.customer(&small, "only@s.example", 0).await;
     let full = house.ask("POST", "/partner/accounts", &small, new_customer("two@s.example")).await;

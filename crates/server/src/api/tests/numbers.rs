@@ -33,24 +33,46 @@ async fn a_purchase_takes_number_and_price_together_and_never_more_than_there_is
     assert_keys(&list, "items page per_page total");
     assert_eq!(list["total"], 3);
     assert_keys(&list["items"][0], FOR_SALE);
-    for (query, total) in [("search=8045671", 2), ("search=%2B9180", 2), ("exclude=%2B9180", 1), ("exclude=9180,9122", 0),
-        ("exclude=9180&exclude=9122", 0), ("country=in", 3), ("country=US", 0), ("search=%25", 3)] {
+    for (query, total) in [
+        ("search=8045671", 2),
+        ("search=%2B9180", 2),
+        ("exclude=%2B9180", 1),
+        ("exclude=9180,9122", 0),
+        ("exclude=9180&exclude=9122", 0),
+        ("country=in", 3),
+        ("country=US", 0),
+        ("search=%25", 3),
+    ] {
         let found = house.get(&at(&format!("/inventory/numbers?{query}")), &customer).await.body;
         assert_eq!(found["total"], total, "{query}");
     }
 
-    let buy = async |body: Value| house.ask("POST", &at("/numbers/purchase-from-inventory"), &customer, body).await;
+    let buy =
+        async |body: Value| house.ask("POST", &at("/numbers/purchase-from-inventory"), &customer, body).await;
     let bought = buy(json!({"e164": "+918045671200"})).await;
-    assert_eq!((bought.status, bought.body["message"].as_str()), (200, Some("Number purchased successfully")));
+    assert_eq!(
+        (bought.status, bought.body["message"].as_str()),
+        (200, Some("Number purchased successfully"))
+    );
     assert_keys(&bought.body["number"], OWNED);
-    assert_eq!((&bought.body["number"]["setup_fee"], &bought.body["number"]["account_id"]), (&json!(100), &json!(customer.id)));
+    assert_eq!(
+        (&bought.body["number"]["setup_fee"], &bought.body["number"]["account_id"]),
+        (&json!(100), &json!(customer.id))
+    );
     let gone = buy(json!({"e164": "+918045671200"})).await;
     assert_eq!((gone.status, gone.body["error"].as_str()), (404, Some("not_found")));
     let poor = buy(json!({"number": "918045671201"})).await;
     assert_eq!((poor.status, poor.body["error"].as_str()), (402, Some("INSUFFICIENT_BALANCE")));
-    assert_eq!(poor.body["details"], json!({"required": 600, "available": 400, "currency": "INR", "shortfall": 200}));
+    assert_eq!(
+        poor.body["details"],
+        json!({"required": 600, "available": 400, "currency": "INR", "shortfall": 200})
+    );
     let owned = house.get(&at("/numbers"), &customer).await.body;
-    assert_eq!((&owned["total"], &owned["per_page"]), (&json!(1), &json!(25)), "what was not paid was not kept");
+    assert_eq!(
+        (&owned["total"], &owned["per_page"]),
+        (&json!(1), &json!(25)),
+        "what was not paid was not kept"
+    );
     assert_keys(&owned["items"][0], OWNED);
     assert_eq!(house.get(&at("/inventory/numbers"), &customer).await.body["total"], 2);
     let balance = house.get(&at("/balance/INR"), &customer).await.body;
@@ -72,7 +94,12 @@ async fn a_number_leads_to_an_application_or_a_trunk_of_its_owner_only() {
     let at = |path: &str| format!("/Account/{}{path}", customer.id);
     house.ask("POST", &at("/numbers/purchase"), &customer, json!({"phoneNumber": "+918045671200"})).await;
     let application = house
-        .ask("POST", &at("/Application/"), &customer, json!({"app_name": "front", "answer_url": "https://ivr.example/a"}))
+        .ask(
+            "POST",
+            &at("/Application/"),
+            &customer,
+            json!({"app_name": "front", "answer_url": "https://ivr.example/a"}),
+        )
         .await;
     assert_eq!(application.status, 201, "{}", application.body);
     let app_id = application.body["app_id"].as_str().unwrap();
@@ -80,7 +107,10 @@ async fn a_number_leads_to_an_application_or_a_trunk_of_its_owner_only() {
     let attached = house.ask("POST", &route, &customer, json!({"application_id": app_id})).await;
     assert_eq!(attached.status, 200, "{}", attached.body);
     assert_keys(&attached.body, "message number application");
-    assert_eq!((&attached.body["number"], &attached.body["application"]["app_id"]), (&json!("+918045671200"), &json!(app_id)));
+    assert_eq!(
+        (&attached.body["number"], &attached.body["application"]["app_id"]),
+        (&json!("+918045671200"), &json!(app_id))
+    );
     assert!(attached.body["application"]["api_id"].is_string());
     assert_eq!(house.ask("POST", &route, &customer, json!({"app_id": "123"})).await.status, 404);
     assert_eq!(house.ask("POST", &route, &customer, json!({})).await.status, 400);
@@ -88,10 +118,15 @@ async fn a_number_leads_to_an_application_or_a_trunk_of_its_owner_only() {
     assert_eq!(number["application_id"], app_id);
     for _ in 0..2 {
         let detached = house.ask("DELETE", &route, &customer, Value::Null).await;
-        assert_eq!(detached.body, json!({"message": "Number detached from application", "number": "+918045671200"}));
+        assert_eq!(
+            detached.body,
+            json!({"message": "Number detached from application", "number": "+918045671200"})
+        );
     }
 
-    let trunk = house.ask("POST", &at("/trunks"), &customer, json!({"name": "in", "trunk_direction": "inbound"})).await;
+    let trunk = house
+        .ask("POST", &at("/trunks"), &customer, json!({"name": "in", "trunk_direction": "inbound"}))
+        .await;
     let trunk_id = trunk.body["trunk_id"].as_str().unwrap();
     let route = at("/numbers/+918045671200/assign");
     assert_eq!(house.ask("DELETE", &route, &customer, Value::Null).await.status, 404);
@@ -99,7 +134,10 @@ async fn a_number_leads_to_an_application_or_a_trunk_of_its_owner_only() {
     let assigned = house.ask("POST", &route, &customer, body.clone()).await;
     assert_eq!((assigned.status, &assigned.body), (204, &Value::Null));
     let twice = house.ask("POST", &route, &customer, body).await;
-    assert_eq!((twice.status, twice.body["message"].as_str()), (400, Some("This number is already assigned to a trunk.")));
+    assert_eq!(
+        (twice.status, twice.body["message"].as_str()),
+        (400, Some("This number is already assigned to a trunk."))
+    );
     assert_eq!(house.ask("DELETE", &route, &customer, Value::Null).await.status, 204);
     let foreign = json!({"trunk_group_id": tandem_model::Ids::random()});
     assert_eq!(house.ask("POST", &route, &customer, foreign).await.status, 404);

@@ -27,7 +27,8 @@ async fn a_reference_books_money_once_and_never_with_another_amount() {
         assert_eq!(book(kind, amount, "r4").await.status, 400, "{kind} {amount}");
     }
     assert_eq!(book("steal", "1", "r5").await.status, 404);
-    let nobody = house.admin("POST", "/admin/accounts/MA_X/credit", json!({"amount": "1", "reference": "r"})).await;
+    let nobody =
+        house.admin("POST", "/admin/accounts/MA_X/credit", json!({"amount": "1", "reference": "r"})).await;
     assert_eq!(nobody.status, 404);
     house.assert_clean().await;
 }
@@ -37,15 +38,28 @@ async fn carriers_are_made_changed_in_part_listed_and_removed() {
     let house = House::open().await;
     let new = json!({"name": "acme", "host": "203.0.113.5", "prefixes": ["+91"], "password": "s3cret"});
     let made = house.admin("POST", "/admin/carriers", new.clone()).await;
-    assert_eq!((made.status, &made.body["prefixes"], &made.body["port"]), (201, &json!(["91"]), &json!(5060)));
+    assert_eq!(
+        (made.status, &made.body["prefixes"], &made.body["port"]),
+        (201, &json!(["91"]), &json!(5060))
+    );
     assert!(!made.body.to_string().contains("s3cret"));
     assert_eq!(house.admin("POST", "/admin/carriers", new).await.status, 409);
-    let changed = house.admin("PUT", "/admin/carriers/acme", json!({"name": "acme", "priority": 3, "cps_limit": 7})).await;
+    let changed = house
+        .admin("PUT", "/admin/carriers/acme", json!({"name": "acme", "priority": 3, "cps_limit": 7}))
+        .await;
     assert_eq!((&changed.body["priority"], &changed.body["host"]), (&json!(3), &json!("203.0.113.5")));
     assert_eq!(changed.body["has_password"], true, "what was not given stays");
     let list = house.admin("GET", "/admin/carriers", Value::Null).await.body;
-    assert_eq!((&list["carriers"][0]["name"], &list["carriers"][0]["cps_limit"]), (&json!("acme"), &json!(7)));
-    for bad in [json!({"sources": ["nowhere"]}), json!({"number_format": "x"}), json!({"prefixes": ["9x"]}), json!({"colour": "red"})] {
+    assert_eq!(
+        (&list["carriers"][0]["name"], &list["carriers"][0]["cps_limit"]),
+        (&json!("acme"), &json!(7))
+    );
+    for bad in [
+        json!({"sources": ["nowhere"]}),
+        json!({"number_format": "x"}),
+        json!({"prefixes": ["9x"]}),
+        json!({"colour": "red"}),
+    ] {
         assert_eq!(house.admin("PUT", "/admin/carriers/acme", bad.clone()).await.status, 400, "{bad}");
     }
     assert_eq!(house.admin("DELETE", "/admin/carriers/acme", Value::Null).await.status, 204);
@@ -61,7 +75,7 @@ async fn a_deck_is_replaced_whole_or_not_at_all() {
         let body = json!({"currency": currency, "default": default, "csv": format!("{header}{rows}")});
         house.admin("PUT", &format!("/admin/decks/{name}"), body).await
     };
-    let many: String = (0..250).map(|n| format!("91{n},0.5,1,0,0\n")).collect();
+    let many = (0..250).map(|n| format!("91{n},0.5,1,0,0")).collect::<Vec<_>>().join("\n");
     assert_eq!(put("standard", &many, "INR", true).await.body["prefixes"], 250);
     let bad = put("standard", "91,1,1,0,0\n9x,1,1,0,0\n", "INR", true).await;
     assert_eq!(bad.status, 400);
@@ -73,10 +87,15 @@ async fn a_deck_is_replaced_whole_or_not_at_all() {
     assert_eq!(put("standard", "91,1,1,0,0\n", "USD", false).await.status, 409);
     put("other", "91,1,1,0,0\n", "INR", true).await;
     let decks = list().await;
-    assert_eq!((&decks[0]["name"], &decks[0]["default"], &decks[1]["default"]), (&json!("other"), &json!(true), &json!(false)));
+    assert_eq!(
+        (&decks[0]["name"], &decks[0]["default"], &decks[1]["default"]),
+        (&json!("other"), &json!(true), &json!(false))
+    );
     let partner = house.partner("p@acme.example").await;
     let account = format!("/admin/accounts/{}", partner.id);
-    let set = house.admin("PUT", &account, json!({"deck": "standard", "cps_limit": 9, "kyc_status": "completed"})).await;
+    let set = house
+        .admin("PUT", &account, json!({"deck": "standard", "cps_limit": 9, "kyc_status": "completed"}))
+        .await;
     assert_eq!((&set.body["deck_id"], &set.body["cps_limit"]), (&decks[1]["deck_id"], &json!(9)));
     assert_eq!(house.admin("PUT", &account, json!({"deck": "nothing"})).await.status, 400);
     assert_eq!(house.admin("PUT", &account, json!({"deck": ""})).await.body["deck_id"], Value::Null);
@@ -103,7 +122,8 @@ async fn dead_letters_that_are_not_there_cannot_be_replayed() {
     let house = House::open().await;
     let list = house.admin("GET", "/admin/dead-letters", Value::Null).await;
     assert_eq!(list.body, json!({"events": []}));
-    let replay = async |event: &str| house.admin("POST", "/admin/dead-letters/replay", json!({"event": event})).await;
+    let replay =
+        async |event: &str| house.admin("POST", "/admin/dead-letters/replay", json!({"event": event})).await;
     assert_eq!(replay("all").await.body, json!({"replayed": 0}));
     assert_eq!(replay(&tandem_model::EventId::random().to_string()).await.status, 404);
     assert_eq!(replay("some").await.status, 400);
@@ -115,7 +135,8 @@ async fn without_a_node_a_request_is_performed_on_the_files_under_their_lock() {
     let overrides = Overrides::default().set("node.data", folder.path().to_str().unwrap());
     let loaded = load(None, &overrides).unwrap();
     let body = json!({"name": "Acme", "email": "p@acme.example", "balance": "5"});
-    let (status, made) = crate::operator::offline(&loaded, "POST", "/admin/partners", Some(&body)).await.unwrap();
+    let (status, made) =
+        crate::operator::offline(&loaded, "POST", "/admin/partners", Some(&body)).await.unwrap();
     assert_eq!((status, made["balance"].as_str()), (201, Some("5.00")));
     let (_, list) = crate::operator::offline(&loaded, "GET", "/admin/partners", None).await.unwrap();
     assert_eq!(list["partners"][0]["auth_id"], made["auth_id"]);
