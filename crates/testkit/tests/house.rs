@@ -34,7 +34,7 @@ const LONG_WITH_REASON: &[(&str, &str)] = &[
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn migrations_come_in_pairs() {
 }
 
 fn visit(folder: &Path, take: &mut dyn FnMut(&Path)) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("a readable folder") {
+        let path = entry.expect("a readable entry").path();
         if path.is_dir() {
             if path.file_name().is_some_and(|name| name != "target") {
                 visit(&path, take);

@@ -43,7 +43,7 @@ mod tests {
         let mut bucket = Bucket::new(3, start);
         let taken = (0..10).filter(|_| bucket.take(3, start)).count();
         assert_eq!(taken, 3);
-        let later = start + Duration::from_secs(60);
+        let later = start + Duration::from_mins(1);
         let taken = (0..10).filter(|_| bucket.take(3, later)).count();
         assert_eq!(taken, 3, "an idle minute saves up one second's worth");
     }

@@ -1,7 +1,7 @@
 //! SIP endpoints, and the small additions keyed calls need.
 
-use tandem_model::{AccountId, ApplicationId, CallId, EndpointId};
 use tandem_model::ports::{BindingChange, StoredBinding};
+use tandem_model::{AccountId, ApplicationId, CallId, EndpointId};
 use tandem_store::NodeIdentity;
 use tandem_store::audit::Actor;
 use tandem_store::calls::RefuseCall;

@@ -2,7 +2,7 @@
 //! every balance at the end. SQLite runs commands in the order they were submitted, so waves of them can
 //! share commits and still have one right answer each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::future::{BoxFuture, join_all};
 use proptest::prelude::*;
@@ -56,7 +56,7 @@ struct Model {
     live: HashMap<CallId, (usize, i64, u64)>,
     settled: HashMap<CallId, usize>,
     posted: HashMap<(usize, u16), i64>,
-    moved: HashMap<(usize, u16), ()>,
+    moved: HashSet<(usize, u16)>,
 }
 
 const LIMIT: u64 = 40;
@@ -140,7 +140,7 @@ impl Model {
         if amount <= 0 || from == to {
             return TransferOutcome::Impossible;
         }
-        if self.moved.contains_key(&(from, reference)) {
+        if self.moved.contains(&(from, reference)) {
             return TransferOutcome::AlreadyDone;
         }
         if self.available(from) < amount {
@@ -149,7 +149,7 @@ impl Model {
                 currency: tandem_model::Currency::INR,
             };
         }
-        self.moved.insert((from, reference), ());
+        self.moved.insert((from, reference));
         self.purses[from].balance -= amount;
         self.purses[to].balance += amount;
         TransferOutcome::Done {

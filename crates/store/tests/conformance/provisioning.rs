@@ -84,7 +84,12 @@ fn buy(owner: &AccountId, text: &str) -> BuyNumber {
 }
 
 fn rate(micros: i64) -> Rate {
-    Rate { per_minute: Money::from_micros(micros), pulse_s: 60, minimum_s: 1, connection_fee: Money::from_micros(7) }
+    Rate {
+        per_minute: Money::from_micros(micros),
+        pulse_s: 60,
+        minimum_s: 1,
+        connection_fee: Money::from_micros(7),
+    }
 }
 
 fn deck(id: &str, currency: &str, make_default: bool, rates: &[(&str, i64)]) -> PutDeck {

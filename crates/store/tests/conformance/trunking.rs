@@ -234,7 +234,7 @@ on_both! {
         let nowhere = credential(&account, Some(TrunkId::random()), "pbx");
         assert_eq!(house.create_credential(&nowhere).await, CreateCredentialOutcome::TrunkNotFound);
         assert_eq!(reader.credentials(&account, None, 0, 10).await.unwrap().1, 3);
-        assert_eq!(reader.credentials(&account, Some(one.id), 0, 10).await.unwrap().0, [first.clone()]);
+        assert_eq!(reader.credentials(&account, Some(one.id), 0, 10).await.unwrap().0, std::slice::from_ref(&first));
 
         let naming = Trunk { credential_id: Some(loose.id.clone()), updated_at: at(2), ..two.clone() };
         house.writer.submit(UpdateTrunk { trunk: naming, expected: at(1), fields: Vec::new(), actor: actor() }).await.unwrap();
