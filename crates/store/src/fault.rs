@@ -1,8 +1,14 @@
 //! Deliberate faults. A crash test that does not notice each of these proves nothing. Compiled in only by
 //! the `planted-faults` feature, and then only one that the Writer's configuration names is switched on.
 
+use std::time::Duration;
+
 use crate::calls::CallRecord;
 use crate::outbox::OutboxEvent;
+
+/// How long the wrong moment of a fault lasts: as an fsync of a slow disk does. A kill keeps the page cache, so
+/// without it the moment would be some microseconds of `write` and no test of bearable length would hit it.
+pub(crate) const WINDOW: Duration = Duration::from_millis(20);
 
 /// A way to be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -90,7 +90,8 @@ impl Shared {
         }
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let taken = number % REFUSES_ONE_IN != REFUSES_ONE_IN - 1;
-        let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let header =
+            |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let signed = self.keys.get().is_some_and(|keys| match request.path() {
             TRUNK_EVENTS => trunk_signature_holds(&keys.trunk_secret, request, header),
             HANGUP => callback_signature_holds(&keys.account_token, &self.url_of(request), header),
@@ -129,7 +130,9 @@ fn trunk_signature_holds<'r>(secret: &str, request: &Request, header: impl Fn(&s
     let (id, time) = (header("webhook-id"), header("webhook-timestamp"));
     let standard = hmac(key, &[id.as_bytes(), b".", time.as_bytes(), b".", &request.body]);
     header("x-vobiz-signature") == hex
-        && header("webhook-signature").split(' ').any(|one| one == format!("v1,{}", STANDARD.encode(&standard)))
+        && header("webhook-signature")
+            .split(' ')
+            .any(|one| one == format!("v1,{}", STANDARD.encode(&standard)))
 }
 
 /// V3: the URL without query, a dot, the nonce.

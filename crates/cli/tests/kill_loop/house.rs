@@ -47,7 +47,8 @@ impl House {
         let carrier = json!({"name": "simulator", "host": carrier.ip().to_string(), "port": carrier.port(),
             "sources": [carrier.to_string()]});
         operator("POST", "/admin/carriers", carrier).await;
-        operator("PUT", "/admin/decks/standard", json!({"currency": "INR", "default": true, "csv": DECK})).await;
+        operator("PUT", "/admin/decks/standard", json!({"currency": "INR", "default": true, "csv": DECK}))
+            .await;
         let inventory = json!({"numbers": [NUMBER], "country": "IN", "setup_fee": "0", "monthly_fee": "0",
             "currency": "INR"});
         operator("POST", "/admin/inventory", inventory).await;
@@ -66,8 +67,8 @@ impl House {
         let call = async |method: &str, path: &str, body: Option<Value>| {
             platform.rest(method, &format!("{base}{path}"), &account, body.as_ref()).await.ok()
         };
-        let trunk = json!({"name": "loop", "trunk_direction": "outbound", "webhook_url": customer.url(TRUNK_EVENTS),
-            "cps_limit": 500, "concurrent_calls_limit": 1000});
+        let trunk =
+            json!({"name": "loop", "trunk_direction": "outbound", "webhook_url": customer.url(TRUNK_EVENTS)});
         let trunk = call("POST", "/trunks", Some(trunk)).await;
         let trunk_id = text(&trunk, "trunk_id");
         let pbx = json!({"username": PBX_USER, "password": PBX_PASSWORD, "trunk_id": trunk_id});
@@ -105,7 +106,8 @@ impl House {
 
     /// How many calls the platform says are live.
     pub(crate) async fn live_calls(&self, platform: &Platform) -> u64 {
-        let account = platform.operator("GET", &format!("/admin/accounts/{}", self.account.id), None).await.ok();
+        let account =
+            platform.operator("GET", &format!("/admin/accounts/{}", self.account.id), None).await.ok();
         account["live_calls"].as_u64().expect("live_calls")
     }
 

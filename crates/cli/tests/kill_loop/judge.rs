@@ -74,11 +74,8 @@ pub(crate) struct Verdict {
 impl Verdict {
     /// Judges.
     pub(crate) fn of(evidence: &Evidence) -> Self {
-        let mut verdict = Self {
-            offered: evidence.offers.len(),
-            records: evidence.records.len(),
-            ..Self::default()
-        };
+        let mut verdict =
+            Self { offered: evidence.offers.len(), records: evidence.records.len(), ..Self::default() };
         verdict.judge_records(evidence);
         verdict.judge_charges(evidence);
         verdict.judge_events(evidence);
@@ -119,13 +116,19 @@ impl Verdict {
             self.admitted += usize::from(is_admitted);
             let records = by_call_id.get(offer.call_id.as_str()).map(Vec::as_slice).unwrap_or_default();
             let words = || {
-                let carrier = if reached_carrier { "the carrier got its INVITE" } else { "the carrier saw nothing" };
-                format!("call {} ({}): {carrier}, its caller saw {}", offer.number, offer.call_id, offer.status)
+                let carrier =
+                    if reached_carrier { "the carrier got its INVITE" } else { "the carrier saw nothing" };
+                format!(
+                    "call {} ({}): {carrier}, its caller saw {}",
+                    offer.number, offer.call_id, offer.status
+                )
             };
             match records {
                 [] if is_admitted => self.find(Wrong::LostRecord, words()),
                 [] | [_] => {}
-                [_, _, ..] => self.find(Wrong::DoubledRecord, format!("{}; {} records", words(), records.len())),
+                [_, _, ..] => {
+                    self.find(Wrong::DoubledRecord, format!("{}; {} records", words(), records.len()))
+                }
             }
         }
         for (call, count) in by_call.iter().filter(|(_, count)| **count > 1) {
@@ -133,7 +136,10 @@ impl Verdict {
         }
         for record in &evidence.records {
             if !known.contains(record.sip_call_id.as_str()) {
-                self.find(Wrong::InventedRecord, format!("{} of Call-ID {:?}", record.call, record.sip_call_id));
+                self.find(
+                    Wrong::InventedRecord,
+                    format!("{} of Call-ID {:?}", record.call, record.sip_call_id),
+                );
             }
         }
     }
@@ -165,7 +171,10 @@ impl Verdict {
             self.billed_s += record.billsec;
             self.proven_s += proven_s;
             let words = || {
-                format!("{}: {} s billed at {} micros, {proven_s} s proven", record.call, record.billsec, record.cost_micros)
+                format!(
+                    "{}: {} s billed at {} micros, {proven_s} s proven",
+                    record.call, record.billsec, record.cost_micros
+                )
             };
             let second = if record.outbound { outbound } else { inbound };
             if record.billsec > leg.map_or(0, |_| proven_s + ROUNDING_S) {
@@ -195,11 +204,17 @@ impl Verdict {
                 self.repeated_events += usize::from(!seen.insert(event.id.as_str()));
             }
             let Some(record) = records.get(event.call.as_str()) else {
-                self.find(Wrong::InventedEvent, format!("{} of {}, which has no record", event.kind, event.call));
+                self.find(
+                    Wrong::InventedEvent,
+                    format!("{} of {}, which has no record", event.kind, event.call),
+                );
                 continue;
             };
             if event.cost_micros.is_some_and(|cost| cost != record.cost_micros) {
-                self.find(Wrong::DisagreeingEvent, format!("{} of {}: {:?}", event.kind, event.call, event.cost_micros));
+                self.find(
+                    Wrong::DisagreeingEvent,
+                    format!("{} of {}: {:?}", event.kind, event.call, event.cost_micros),
+                );
             }
         }
         self.events = seen.len();
@@ -223,8 +238,11 @@ impl Verdict {
                 self.find(Wrong::SlowReady, format!("{} ms", death.ready_in_ms));
             }
         }
-        for (end, leg) in
-            evidence.carrier.iter().map(|leg| ("carrier", leg)).chain(evidence.pbx.iter().map(|leg| ("PBX", leg)))
+        for (end, leg) in evidence
+            .carrier
+            .iter()
+            .map(|leg| ("carrier", leg))
+            .chain(evidence.pbx.iter().map(|leg| ("PBX", leg)))
         {
             let Some(answered) = leg.answered_ms else { continue };
             let Some(ended) = leg.ended_ms else {
@@ -245,7 +263,10 @@ impl Verdict {
                 let late = ended - deaths[0].ready_ms;
                 self.find(
                     Wrong::LateBye,
-                    format!("the {end}'s leg {} ended {late} ms after the start, by {}", leg.call_id, leg.ended_by),
+                    format!(
+                        "the {end}'s leg {} ended {late} ms after the start, by {}",
+                        leg.call_id, leg.ended_by
+                    ),
                 );
             }
         }
@@ -256,7 +277,10 @@ impl Verdict {
         let spent: i64 = evidence.records.iter().map(|record| record.cost_micros).sum();
         if books.closing_micros != books.opening_micros - spent {
             let found = books.opening_micros - books.closing_micros;
-            self.find(Wrong::Balance, format!("the records cost {spent} micros, the balance fell by {found}"));
+            self.find(
+                Wrong::Balance,
+                format!("the records cost {spent} micros, the balance fell by {found}"),
+            );
         }
         if books.held_micros != 0 {
             self.find(Wrong::Balance, format!("{} micros are held for nobody", books.held_micros));

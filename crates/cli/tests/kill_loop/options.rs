@@ -43,7 +43,10 @@ fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test has no configuration file; make hands its knobs on this way")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no configuration file; make hands its knobs on this way"
+)]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }

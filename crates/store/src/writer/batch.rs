@@ -172,6 +172,7 @@ impl Runner {
             for job in jobs.iter_mut() {
                 job.finish(Ok(()));
             }
+            tokio::time::sleep(crate::fault::WINDOW).await;
         }
         match self.connection.commit().await {
             Ok(()) => Attempt::Committed(events),
@@ -234,6 +235,7 @@ impl Runner {
         if events.is_empty() && records.is_empty() {
             return;
         }
+        tokio::time::sleep(crate::fault::WINDOW).await;
         let written = async {
             self.connection.begin().await?;
             let mut tx = self.connection.tx(self.node.as_ref());

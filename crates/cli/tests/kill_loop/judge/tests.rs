@@ -14,12 +14,8 @@ fn right() -> Evidence {
         ended_by: by.to_owned(),
         talk_ms: (ended - answered) as u64,
     };
-    let offer = |number, call_id: &str| Offer {
-        number,
-        call_id: call_id.to_owned(),
-        rang: true,
-        status: 200,
-    };
+    let offer =
+        |number, call_id: &str| Offer { number, call_id: call_id.to_owned(), rang: true, status: 200 };
     let event = |id: &str, kind: &str, call: &str, cost_micros| Event {
         id: id.to_owned(),
         kind: kind.to_owned(),
