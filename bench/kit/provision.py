@@ -53,6 +53,7 @@ class Customer:
     def __init__(self, server, web, carrier, sink):
         """`carrier` is the address of the simulated carrier; `sink` the page that takes (or keeps) webhooks."""
         doors = self.doors = Doors(server)
+        self._phones = None
         host, port = carrier
         partner = doors.operator("POST", "/admin/partners", {
             "name": "Bench", "email": "bench@bench.example", "currency": "INR", "balance": "100000000",
@@ -98,7 +99,9 @@ class Customer:
             "application_id": application["app_id"]})
 
     def phones(self):
-        """Phones, as sipp reads them: name;[authentication …]; and the registrar's name."""
+        """Phones, as sipp reads them: name;[authentication …]; and the registrar's name. Made when first asked for."""
+        if self._phones:
+            return self._phones
         lines, registrar = ["SEQUENTIAL"], None
         for index in range(PHONES):
             name, password = f"benchphone{index}", f"Bench-secret-{index}"
@@ -106,7 +109,8 @@ class Customer:
                 "username": name, "password": password, "alias": name})
             user, _, registrar = phone["sip_uri"].removeprefix("sip:").partition("@")
             lines.append(f"{user};[authentication username={user} password={password}]")
-        return "\n".join(lines) + "\n", registrar
+        self._phones = "\n".join(lines) + "\n", registrar
+        return self._phones
 
     def live_calls(self):
         return self.doors.operator("GET", f"/admin/accounts/{self.account}", None)["live_calls"]

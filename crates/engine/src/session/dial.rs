@@ -173,7 +173,9 @@ impl Session {
             dialogs.extend(self.dialog(0, SnapshotState::Pending));
         }
         let branches = self.legs[position].branches.iter();
-        dialogs.extend(branches.filter_map(|branch| self.dialog_of(position, branch.sip, SnapshotState::Pending)));
+        dialogs.extend(
+            branches.filter_map(|branch| self.dialog_of(position, branch.sip, SnapshotState::Pending)),
+        );
         if !dialogs.is_empty() {
             self.shard.ports.admission.dialling(call, dialogs);
         }

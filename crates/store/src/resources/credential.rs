@@ -119,7 +119,11 @@ impl Command for CreateCredential {
                 return Ok(CreateCredentialOutcome::TrunkNotFound);
             }
             let inserted = insert(tx, credential, &self.actor).await?;
-            Ok(if inserted { CreateCredentialOutcome::Created } else { CreateCredentialOutcome::UsernameTaken })
+            Ok(if inserted {
+                CreateCredentialOutcome::Created
+            } else {
+                CreateCredentialOutcome::UsernameTaken
+            })
         })
     }
 }
