@@ -1,7 +1,8 @@
 //! sipp processes with a role: the carrier that is called, the caller (PBX or carrier) with a handset.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tandem_testkit::{Sipp, SippOutcome};
@@ -16,17 +17,20 @@ const LONGEST_CALL: Duration = Duration::from_secs(45);
 const FIRST_PORT: u16 = 6_000;
 const PORTS: u16 = 3_900;
 
-/// A port that no other sipp of this process has; nobody listens there now.
+/// A UDP port for sipp that nobody has, nor any other process of these tests: what is taken is said by
+/// listening on the TCP port of that number for as long as this process lives.
 pub(crate) fn free_port(ip: IpAddr) -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        // Two test processes at once start at different places.
-        let number = NEXT.fetch_add(4, Ordering::Relaxed).wrapping_add((std::process::id() as u16) << 4);
-        let port = FIRST_PORT + number % PORTS / 4 * 4;
+    static TAKEN: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
+    for _ in 0..PORTS {
+        let port = FIRST_PORT + NEXT.fetch_add(4, Ordering::Relaxed) % PORTS;
+        let Ok(claim) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) else { continue };
         if UdpSocket::bind((ip, port)).is_ok() && UdpSocket::bind((ip, port + 2)).is_ok() {
+            TAKEN.lock().unwrap_or_else(PoisonError::into_inner).push(claim);
             return port;
         }
     }
+    panic!("no UDP port of {FIRST_PORT}–{} is free", FIRST_PORT + PORTS);
 }
 
 /// A carrier: sipp answering every call in one way, echoing what it hears.
@@ -99,7 +103,10 @@ impl Caller {
     ) -> Self {
         let handset = Handset::open(local.ip(), tone).await;
         let scenario = dialog(handset.address).xml();
-        let sipp = Sipp::start(&scenario, local, Some(platform), &["-m", "1", "-recv_timeout", "40000"]);
+        // sipp takes a port for media although the handset does the talking.
+        let (ip, media) = (local.ip().to_string(), free_port(local.ip()).to_string());
+        let arguments = ["-m", "1", "-recv_timeout", "40000", "-mi", &ip, "-mp", &media];
+        let sipp = Sipp::start(&scenario, local, Some(platform), &arguments);
         Self { sipp, handset }
     }
 
