@@ -183,3 +183,14 @@ fn slow_starts_and_late_goodbyes_are_found_at_one_millisecond_past_the_limit() {
         &[Wrong::LateBye],
     );
 }
+
+#[test]
+fn a_callee_whose_caller_never_heard_the_answer_is_counted_apart_if_the_kill_was_close() {
+    let half = |evidence: &mut Evidence, answered| {
+        evidence.pbx[0].answered_ms = None;
+        evidence.carrier[0].answered_ms = Some(answered);
+        evidence.carrier[0].ended_ms = Some(40_000);
+    };
+    finds(|evidence| half(evidence, 10_000), &[]);
+    finds(|evidence| half(evidence, 9_999), &[Wrong::LateBye]);
+}
