@@ -1,6 +1,7 @@
 //! Deliberate faults. A crash test that does not notice each of these proves nothing. Compiled in only by
 //! the `planted-faults` feature, and then only one that the Writer's configuration names is switched on.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::calls::CallRecord;
@@ -19,6 +20,23 @@ pub enum Fault {
     OutboxInSecondTransaction,
     /// Insert call records in a second transaction, after the first has committed.
     RecordOutsideTransaction,
+}
+
+/// A word that names none of the faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownFault;
+
+impl FromStr for Fault {
+    type Err = UnknownFault;
+
+    fn from_str(word: &str) -> Result<Self, UnknownFault> {
+        match word {
+            "ack-before-commit" => Ok(Self::AcknowledgeBeforeCommit),
+            "outbox-later" => Ok(Self::OutboxInSecondTransaction),
+            "record-later" => Ok(Self::RecordOutsideTransaction),
+            _ => Err(UnknownFault),
+        }
+    }
 }
 
 /// The planted fault, and what commands of the batch postponed because of it.

@@ -40,7 +40,7 @@ pub use command::{BoxFuture, Command, Interleaving};
 pub use dialect::Dialect;
 pub use error::StoreError;
 #[cfg(feature = "planted-faults")]
-pub use fault::Fault;
+pub use fault::{Fault, UnknownFault};
 pub use outbox::{EventFeed, OutboxEvent};
 pub use reader::Reader;
 pub use store::Store;
