@@ -102,8 +102,7 @@ pub(crate) fn accepted((status, value): Reply) -> anyhow::Result<Value> {
         .map_or_else(|| value.to_string(), str::to_owned);
     let details = &value["details"];
     if details.is_null() {
-        bail!("{words} (HTTP {status})")
-    } else {
-        bail!("{words}: {details} (HTTP {status})")
+        bail!("{words} (HTTP {status})");
     }
+    bail!("{words}: {details} (HTTP {status})")
 }

@@ -49,7 +49,7 @@ async fn serve(arguments: &Arguments, options: &SimCarrier) -> anyhow::Result<()
         script.extend(options.digits.clone().map(Step::SendDigits));
         script.push(Step::Wait(options.seconds.saturating_mul(1000)));
         let spec = CallSpec {
-            ring_limit: Duration::from_secs(60),
+            ring_limit: Duration::from_mins(1),
             ..CallSpec::new(options.from.clone(), number.clone()).script(script)
         };
         let outcome = carrier.call(spec).await?;

@@ -255,7 +255,7 @@ fn ids(calls: &Value) -> Vec<String> {
 
 /// Prints the timeline of the one new call as it happens, until its record is written.
 async fn follow(api: &str, known: &[String], talk: Talk) -> anyhow::Result<String> {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     let mut printed = 0;
     let mut look = tokio::time::interval(LOOK);
     while tokio::time::Instant::now() < deadline {
