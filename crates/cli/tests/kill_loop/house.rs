@@ -1,6 +1,7 @@
 //! What the loop needs on the platform, provisioned through the doors that an operator, a partner and a customer use.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tandem_testkit::{Credentials, Platform};
@@ -35,10 +36,18 @@ impl House {
         (PBX_USER.to_owned(), PBX_PASSWORD.to_owned())
     }
 
-    /// Provisions.
-    pub(crate) async fn build(platform: &Platform, customer: &Customer, carrier: SocketAddr) -> Self {
+    /// Provisions, with a `pause` after each step: a platform that is told to answer before it has stored something must
+    /// be given the time, or there is nothing to kill.
+    pub(crate) async fn build(
+        platform: &Platform,
+        customer: &Customer,
+        carrier: SocketAddr,
+        pause: Duration,
+    ) -> Self {
         let operator = async |method: &str, path: &str, body: Value| {
-            platform.operator(method, path, Some(&body)).await.ok()
+            let reply = platform.operator(method, path, Some(&body)).await.ok();
+            tokio::time::sleep(pause).await;
+            reply
         };
         let partner = json!({"name": "Loop Partner", "email": "partner@loop.example", "currency": "INR",
             "balance": "1000000", "country": "IN"});
@@ -55,17 +64,22 @@ impl House {
 
         let account = json!({"name": "Loop Customer", "email": "customer@loop.example", "phone": "+919800000001",
             "password": "Change-me-1", "country": "IN", "company": "Loop"});
-        let account = platform.rest("POST", "/partner/accounts", &partner, Some(&account)).await.ok();
-        let account = credentials(&account);
+        let as_partner = async |path: &str, body: Value| {
+            let reply = platform.rest("POST", path, &partner, Some(&body)).await.ok();
+            tokio::time::sleep(pause).await;
+            reply
+        };
+        let account = credentials(&as_partner("/partner/accounts", account).await);
         let limits = json!({"cps_limit": LIMIT, "concurrent_limit": LIMIT});
         operator("PUT", &format!("/admin/accounts/{}", account.id), limits).await;
         let transfer = json!({"amount": 100_000, "currency": "INR", "description": "Opening"});
-        let path = format!("/partner/accounts/{}/transfer-balance", account.id);
-        platform.rest("POST", &path, &partner, Some(&transfer)).await.ok();
+        as_partner(&format!("/partner/accounts/{}/transfer-balance", account.id), transfer).await;
 
         let base = format!("/Account/{}", account.id);
         let call = async |method: &str, path: &str, body: Option<Value>| {
-            platform.rest(method, &format!("{base}{path}"), &account, body.as_ref()).await.ok()
+            let reply = platform.rest(method, &format!("{base}{path}"), &account, body.as_ref()).await.ok();
+            tokio::time::sleep(pause).await;
+            reply
         };
         let trunk =
             json!({"name": "loop", "trunk_direction": "outbound", "webhook_url": customer.url(TRUNK_EVENTS)});
