@@ -224,6 +224,19 @@ mod tests {
         assert_eq!(rows[0].text("both").unwrap(), "bab");
     }
 
+    /// `pragma synchronous`: 2 is FULL, an fsync at every commit.
+    #[test]
+    fn the_writers_connection_is_wal_with_full_sync() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = SqliteConnection::open_writer(&folder.path().join("t.db")).unwrap();
+        let synchronous = connection.query("pragma synchronous", &[]).unwrap();
+        assert_eq!(synchronous[0].int_at(0).unwrap(), 2);
+        let mode = connection.query("pragma journal_mode", &[]).unwrap();
+        assert!(matches!(mode[0].value_at(0).unwrap(), Value::Text(text) if text == "wal"));
+        connection.batch("pragma synchronous = normal").unwrap();
+        assert!(connection.assert_durable().is_err(), "a weaker setting is noticed");
+    }
+
     #[test]
     fn a_wrong_number_of_parameters_is_an_error_not_a_null() {
         let mut connection = memory();
