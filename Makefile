@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TANDEM := $(or $(CARGO_TARGET_DIR),target)/debug/tandem
 
-.PHONY: help run build test lint fmt e2e docs bench bench-peers kill-loop clean-data
+.PHONY: help run build test lint fmt e2e slow docs bench bench-peers kill-loop clean-data
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -30,6 +30,10 @@ fmt: ## Format everything
 e2e: ## Only the end-to-end tests (sipp as PBX and carrier, both databases)
 	@scripts/install test
 	$(CARGO) test -p tandem-cli --test e2e
+
+slow: ## Tests too slow for every change: idle phones behind a router, load of the simulator, cost of a call
+	@scripts/install test
+	$(CARGO) test --workspace -- --ignored
 
 docs: ## Regenerate docs/reference from the code
 	$(CARGO) run -q -- docs --out docs/reference

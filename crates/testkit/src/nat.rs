@@ -244,8 +244,13 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_millis(700);
 
+    #[expect(clippy::disallowed_methods, reason = "CI must not pass what it could not test")]
     fn nat(binding: Duration) -> Option<UdpNat> {
-        UdpNat::start(NatOptions { binding }).map_err(|missing| eprintln!("not tested: {missing}")).ok()
+        let missing = |missing: String| {
+            assert!(std::env::var_os("CI").is_none(), "not tested: {missing}");
+            eprintln!("not tested: {missing}");
+        };
+        UdpNat::start(NatOptions { binding }).map_err(missing).ok()
     }
 
     fn socket(host: &Namespace, address: IpAddr) -> UdpSocket {
