@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tandem_engine::EngineHandle;
 use tandem_model::ports::{Decision, Extension, Plan, Reservation};
-use tandem_model::{HangupCause, HangupSource, OrphanCall};
+use tandem_model::{HangupCause, HangupSource, LegRole, OrphanCall};
 use tandem_sip::Outcome;
 
 use crate::support::world::admitted;
@@ -177,8 +177,8 @@ async fn an_unanswered_orphan_is_cancelled_at_b_and_refused_at_a() {
     a.invite(first.sip_addr(), "+918012345678", "trunk.test", &voice.sdp());
     let (b_leg, _) = b.invited().await;
     assert_eq!(b.command(|endpoint, now| endpoint.ringing(now, b_leg)), Outcome::Sent);
-    let (call, mut dialogs) = world.eventually("B is dialled", |seen| seen.dialling.first().cloned()).await;
-    dialogs.push(world.seen(|seen| seen.admits[0].dialog.clone()));
+    let (call, dialogs) = world.eventually("B is dialled", |seen| seen.dialling.first().cloned()).await;
+    assert_eq!(dialogs[0].role, LegRole::A, "the waiting caller is in the note, first");
     first.abandon().await;
     let next = restarted(&world, &first).await;
     assert_eq!(next.end_orphans(vec![OrphanCall { call, dialogs, answered: false }]).await, 2);
