@@ -233,7 +233,7 @@ pub(crate) struct CarrierFields {
     /// New calls a second; 0 for no limit.
     #[arg(long)]
     pub(crate) cps: Option<u32>,
-    /// Live calls; 0 for no limit.
+    /// Live calls; only 0 (no limit) so far: the limit is not built.
     #[arg(long)]
     pub(crate) concurrent: Option<u32>,
     /// How it wants numbers: e164-plus, e164, national.

@@ -88,7 +88,12 @@ impl CarrierFields {
         row.priority = self.priority.unwrap_or(row.priority);
         row.weight = self.weight.unwrap_or(row.weight).max(1);
         row.cps_limit = self.cps_limit.map_or(row.cps_limit, u64::from);
-        row.concurrent_limit = self.concurrent_limit.map_or(row.concurrent_limit, u64::from);
+        if self.concurrent_limit.is_some_and(|limit| limit > 0) {
+            return Err(ApiError::field(
+                "concurrent_limit",
+                "is 0: limits on a carrier's live calls are not built; use cps_limit",
+            ));
+        }
         row.enabled = self.enabled.unwrap_or(row.enabled);
         Ok(())
     }
