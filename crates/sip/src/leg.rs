@@ -49,7 +49,7 @@ pub(crate) enum Phase {
     Cancelled,
     /// INVITE sent, no 2xx yet.
     Calling(Box<Calling>),
-    /// 2xx with an offer received, our answer (and so the ACK) is outstanding.
+    /// 2xx received, the ACK is ours to send: our answer to its offer, or our leave, is outstanding.
     Answering { client: Key },
     /// Answered.
     Confirmed,

@@ -14,8 +14,8 @@ mod timer_queue;
 mod transaction;
 
 pub use endpoint::{
-    AddressGuard, Advertised, Body, ChallengeKind, CommandError, CourtesyGuard, DialogSnapshot, Endpoint,
-    EndpointConfig, EndpointStats, Event, Input, LegId, Limits, NatPolicy, Outcome, OutgoingInvite,
+    AckTiming, AddressGuard, Advertised, Body, ChallengeKind, CommandError, CourtesyGuard, DialogSnapshot,
+    Endpoint, EndpointConfig, EndpointStats, Event, Input, LegId, Limits, NatPolicy, Outcome, OutgoingInvite,
     OutgoingRequest, Output, Packet, Party, PendingInvite, Reason, ReasonProtocol, RequestFacts, RequestId,
     ResponseFacts, SnapshotRole, SnapshotState, Termination, Timers, TransactionId,
 };

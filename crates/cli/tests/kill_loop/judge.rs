@@ -13,8 +13,6 @@ const BYE_MAX_MS: i64 = 5_000;
 const ROUNDING_S: u64 = 1;
 /// A call that ended so shortly before a kill may not have been settled; it is settled at its last tick then.
 const SETTLING_MS: i64 = 1_000;
-/// Longest that storing an answer takes on a busy machine.
-const STORING_MS: i64 = 1_000;
 /// Examples listed of one kind of wrong.
 const EXAMPLES: usize = 5;
 
@@ -67,7 +65,6 @@ pub(crate) struct Verdict {
     pub(crate) events: usize,
     pub(crate) repeated_events: usize,
     pub(crate) cut_off: usize,
-    pub(crate) half_answered: usize,
     pub(crate) billed_s: u64,
     pub(crate) proven_s: u64,
     pub(crate) worst_ready_ms: u64,
@@ -234,10 +231,8 @@ impl Verdict {
     }
 
     /// Whoever talked at a kill and did not hang up by itself must be told soon after the next start.
-    ///
-    /// A call is answered when its caller is: B's 200 is acknowledged at once, A's leaves when the answer is stored. A
-    /// callee whose 200 and our ACK fell into the milliseconds between the two and a kill is nobody's call: it is
-    /// counted apart and left to its own timers.
+    /// Also a callee whose 200 fell into the milliseconds before a kill: it is acknowledged when its dialog is stored, and
+    /// repeats its 200 to the next process otherwise.
     fn judge_byes(&mut self, evidence: &Evidence) {
         for death in &evidence.deaths {
             self.worst_ready_ms = self.worst_ready_ms.max(death.ready_in_ms);
@@ -245,7 +240,6 @@ impl Verdict {
                 self.find(Wrong::SlowReady, format!("{} ms", death.ready_in_ms));
             }
         }
-        let answered_callers = answered_callers(evidence);
         for (end, leg) in evidence
             .carrier
             .iter()
@@ -261,11 +255,6 @@ impl Verdict {
             let deaths: Vec<&Death> = evidence.deaths.iter().filter(during).collect();
             let Some(last) = deaths.last() else { continue };
             self.cut_off += 1;
-            let is_half = leg.incoming && leg.offer.is_some_and(|offer| !answered_callers.contains(&offer));
-            if is_half && deaths[0].killed_ms - answered <= STORING_MS && ended - last.ready_ms > BYE_MAX_MS {
-                self.half_answered += 1;
-                continue;
-            }
             // A kill within the five seconds starts them anew.
             let in_time = deaths.windows(2).all(|pair| pair[1].killed_ms - pair[0].ready_ms <= BYE_MAX_MS)
                 && ended - last.ready_ms <= BYE_MAX_MS;
@@ -313,14 +302,6 @@ fn proves_admission(status: u16) -> bool {
     status >= 200 && !matches!(status, 401 | 407 | 408 | 487 | 503)
 }
 
-/// Offers whose caller at the PBX saw the answer.
-fn answered_callers(evidence: &Evidence) -> HashSet<u64> {
-    let answered: HashSet<&str> =
-        evidence.pbx.iter().filter(|leg| leg.answered_ms.is_some()).map(|leg| leg.call_id.as_str()).collect();
-    let offers = evidence.offers.iter().filter(|offer| answered.contains(offer.call_id.as_str()));
-    offers.map(|offer| offer.number).collect()
-}
-
 fn touches(death: &Death, leg: &Leg) -> bool {
     let from = leg.answered_ms.unwrap_or(i64::MAX);
     let until = leg.ended_ms.unwrap_or(i64::MAX).saturating_add(SETTLING_MS);
@@ -334,7 +315,7 @@ impl fmt::Display for Verdict {
             f,
             "{} calls offered, {} admitted, {} answered, {} legs talking at a kill; {} records: {} lost, {} doubled; \
              {} events ({} repeats): {} lost, {} doubled; {} s billed of {} s proven: {} overcharged; \
-             worst ready {} ms, worst BYE {} ms after it, {} callees acknowledged but not stored at a kill",
+             worst ready {} ms, worst BYE {} ms after it",
             self.offered,
             self.admitted,
             self.answered,
@@ -351,7 +332,6 @@ impl fmt::Display for Verdict {
             count(Wrong::Overcharged),
             self.worst_ready_ms,
             self.worst_bye_ms,
-            self.half_answered,
         )?;
         for (wrong, words) in &self.wrongs {
             write!(f, "\n  {wrong:?}: {}", words.len())?;

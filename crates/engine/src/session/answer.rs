@@ -43,17 +43,42 @@ impl Session {
     /// A's answer is durable (or cannot be).
     pub(super) fn on_answer_stored(&mut self, stored: Result<(), tandem_model::ports::StoreUnavailable>) {
         let Some(a) = self.legs.first() else { return };
-        match (a.stage, stored) {
+        let a_stage = a.stage;
+        if stored.is_ok() {
+            self.acknowledge_stored();
+        }
+        match (a_stage, stored) {
             (Stage::Answering, Ok(())) if self.unstarted.is_none() => self.send_answer(),
             // The far side of an API call talks already; its document may begin.
             (Stage::Talking, Ok(())) => self.start_unstarted(),
             (Stage::Answering | Stage::Talking, Err(error)) => {
                 tracing::error!(call_id = %self.call_id(), %error, "an answer could not be stored: the call is refused");
                 let end = End::new(HangupCause::InternalError, HangupSource::Vobiz);
-                if a.stage == Stage::Answering { self.refuse_a(end, 503) } else { self.hang_up_a(end) }
+                if a_stage == Stage::Answering { self.refuse_a(end, 503) } else { self.hang_up_a(end) }
             }
             // It ended while the store was asked.
             _ => {}
+        }
+    }
+
+    /// Everything the call's row knows of is written down: the callees behind it get their ACK. Those with a row of their
+    /// own wait for that.
+    fn acknowledge_stored(&mut self) {
+        for position in 0..self.legs.len() {
+            if position == 0 || self.legs[position].record.is_none() {
+                self.acknowledge(position);
+            }
+        }
+    }
+
+    /// The ACK of a dialled leg that talks. It waits for the store: a process killed before leaves a callee that repeats
+    /// its 200, which the next process ends with ACK and BYE; killed after, the next one finds the dialog.
+    pub(super) fn acknowledge(&mut self, position: usize) {
+        let Some(leg) = self.legs.get_mut(position).filter(|leg| leg.stage == Stage::Talking) else { return };
+        let body = std::mem::take(&mut leg.ack_body);
+        if let Some(sip) = leg.sip() {
+            // Hung up meanwhile, or A itself, which called us: there is nothing to acknowledge.
+            let _ = self.shard.command(|endpoint, now| endpoint.acknowledge(now, sip, &body));
         }
     }
 

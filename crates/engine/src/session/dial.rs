@@ -10,7 +10,7 @@ use tandem_model::ports::{LegRequest, Route, RouteDestination, Transport};
 use tandem_model::{CallId, HangupCause, HangupSource, clock, entropy};
 use tandem_sip::digest::{Attempt, ChallengeKind, Credentials, authorize, parse_challenge};
 use tandem_sip::message::{Address, FieldName, HeaderField, OwnedUri};
-use tandem_sip::{LegId, NatPolicy, Outcome, OutgoingInvite, SnapshotState, Termination};
+use tandem_sip::{AckTiming, LegId, NatPolicy, Outcome, OutgoingInvite, SnapshotState, Termination};
 
 use super::leg::{Branch, Leg, Stage};
 use super::negotiate::{PeerPlace, codecs_like, codecs_through};
@@ -217,6 +217,7 @@ impl Session {
         invite.sdp = Some(body);
         invite.ring_timeout = self.ring_timeout.max(self.shard.config.timing.ring_timeout) + RING_MARGIN;
         invite.max_forwards = self.max_forwards;
+        invite.ack = AckTiming::ByCommand;
         let keep_to_flow = route.nat || to_phone;
         invite.nat_policy = if keep_to_flow { NatPolicy::ReceivedFlow } else { NatPolicy::Contact };
         Some(invite)
@@ -332,9 +333,10 @@ impl Session {
             self.seat.drop_sip(loser);
             self.legs[position].drop_branch(loser);
             let reason = super::ending::elsewhere();
-            let _ = self.shard.command(|endpoint, now| endpoint.cancel(now, loser, Some(&reason)));
+            // One that answered in the same moment gets ACK and BYE; its event has nobody to go to.
+            let _ = self.shard.command(|endpoint, now| endpoint.hang_up(now, loser, 487, Some(&reason)));
         }
-        if let Err(error) = self.take_answer(position, sip, sdp, needs_answer) {
+        if let Err(error) = self.take_answer(position, sdp, needs_answer) {
             tracing::info!(call_id = %self.call_id(), %error, "a callee's audio does not fit");
             return self.fail_leg(position, End::new(HangupCause::Rejected, HangupSource::Vobiz), Some(488));
         }
@@ -358,7 +360,8 @@ impl Session {
         self.tell(Input::LegAnswered { leg });
     }
 
-    /// The answer of a leg with its own record is made durable beside the call, not before it.
+    /// The answer of a leg with its own record is made durable beside the call; only its ACK waits. A leg that shares A's
+    /// record waits for A's.
     fn store_answer_of_b(&mut self, position: usize) {
         let dialogs: Vec<_> = self.dialog(position, SnapshotState::Answered).into_iter().collect();
         let Some(record) = self.legs[position].record.as_ref() else { return };

@@ -64,6 +64,8 @@ pub(crate) struct Leg {
     /// Stop waiting for the outcome of a CANCEL.
     pub(crate) cancel_deadline: Option<Instant>,
     pub(crate) audio: Audio,
+    /// The SDP its ACK has to carry: our answer, when the 2xx made the offer.
+    pub(crate) ack_body: Vec<u8>,
     pub(crate) media: Option<RtpLeg>,
     pub(crate) place: PeerPlace,
     /// Its recording runs on A's media, where the caller is left and the callee right.
@@ -90,6 +92,7 @@ impl Leg {
             no_response_at: None,
             cancel_deadline: None,
             audio: Audio::new(audio_id),
+            ack_body: Vec::new(),
             media: None,
             place: PeerPlace::Public,
             taps_a: false,

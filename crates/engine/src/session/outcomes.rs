@@ -4,7 +4,7 @@ use tandem_callflow::{Input, Leg as Name};
 use tandem_model::ports::{AdmittedLeg, Extension, LegDecision, StoreUnavailable};
 use tandem_model::{CallId, clock};
 
-use super::leg::Stage;
+use super::leg::{Leg, Stage};
 use super::meter::Meter;
 use super::record::{Disposition, Record};
 use super::{Done, Session};
@@ -20,6 +20,10 @@ impl Session {
             Done::LegAnswerStored { call, result } => {
                 if let Err(error) = result {
                     tracing::error!(call_id = %call, %error, "a leg's answer could not be stored; it goes on");
+                }
+                let is_its = |leg: &Leg| leg.record.as_ref().is_some_and(|record| record.facts.call == call);
+                if let Some(position) = self.legs.iter().position(is_its) {
+                    self.acknowledge(position);
                 }
             }
             Done::Extended { call, result } => self.on_extended(call, result),

@@ -139,15 +139,14 @@ impl Session {
     pub(super) fn take_answer(
         &mut self,
         position: usize,
-        sip: LegId,
         sdp: Option<&[u8]>,
         needs_answer: bool,
     ) -> Result<(), AudioError> {
         if needs_answer {
             let local = self.open_media(position).ok_or(AudioError::Missing)?;
             let codecs = tandem_sip::sdp::AudioCapabilities::g711();
-            let body = self.legs[position].audio.answer_again(sdp.unwrap_or_default(), local, &codecs)?;
-            let _ = self.shard.command(|endpoint, now| endpoint.acknowledge(now, sip, &body));
+            let leg = &mut self.legs[position];
+            leg.ack_body = leg.audio.answer_again(sdp.unwrap_or_default(), local, &codecs)?;
         } else if let Some(sdp) = sdp {
             self.legs[position].audio.take_answer(sdp)?;
         } else if self.legs[position].audio.agreed().is_none() {

@@ -23,6 +23,10 @@ impl Shard {
                     }
                 };
                 let mut endpoint = self.endpoint.borrow_mut();
+                if snapshot.state == SnapshotState::Answered && snapshot.pending_invite.is_some() {
+                    // Written down as answered just before its 200: did it leave? A 500 ends the INVITE if not.
+                    let _ = endpoint.orphan_reject(now, &snapshot, 500);
+                }
                 let outcome = match (snapshot.state, snapshot.role) {
                     (SnapshotState::Answered, _) => endpoint.orphan_bye(now, &snapshot),
                     (SnapshotState::Pending, SnapshotRole::Uac) => endpoint.orphan_cancel(now, &snapshot),

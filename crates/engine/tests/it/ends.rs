@@ -187,6 +187,72 @@ async fn an_unanswered_orphan_is_cancelled_at_b_and_refused_at_a() {
 }
 
 #[tokio::test]
+async fn a_callee_is_acknowledged_when_its_dialog_is_stored_and_not_before() {
+    let world = World::new();
+    let (a, b) = (Peer::start().await, Peer::start().await);
+    world.acl_trunk(a.addr());
+    world.bridge_to(vec![route_to(b.addr())]);
+    let stored = world.hold_answers();
+    let engine = engine(&world).await;
+    let (a_voice, b_voice) = (Voice::start().await, Voice::start().await);
+    a.invite(engine.sip_addr(), "+918012345678", "trunk.test", &a_voice.sdp());
+    let (b_leg, _) = b.invited().await;
+    let _ = b.command(|endpoint, now| endpoint.answer(now, b_leg, b_voice.sdp().as_bytes()));
+    world.eventually("the answer is on its way to the store", |seen| seen.answered.first().cloned()).await;
+    let acks = |peer: &Peer| peer.received().iter().filter(|message| message.starts_with("ACK ")).count();
+    assert_eq!(acks(&b), 0);
+    assert!(!a.received().iter().any(|message| message.starts_with("SIP/2.0 200")));
+    stored.add_permits(1);
+    b.acked().await;
+    a.answered().await;
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_callee_that_answered_while_the_process_died_before_storing_it_gets_ack_and_bye_from_the_next() {
+    let world = World::new();
+    let (a, b) = (Peer::start().await, Peer::start().await);
+    world.acl_trunk(a.addr());
+    world.bridge_to(vec![route_to(b.addr())]);
+    let _never = world.hold_answers();
+    let first = engine(&world).await;
+    let (a_voice, b_voice) = (Voice::start().await, Voice::start().await);
+    a.invite(first.sip_addr(), "+918012345678", "trunk.test", &a_voice.sdp());
+    let (b_leg, _) = b.invited().await;
+    let (call, dialogs) = world.eventually("B is dialled", |seen| seen.dialling.first().cloned()).await;
+    let _ = b.command(|endpoint, now| endpoint.answer(now, b_leg, b_voice.sdp().as_bytes()));
+    world.eventually("the answer is on its way to the store", |seen| seen.answered.first().cloned()).await;
+    first.abandon().await;
+    let next = restarted(&world, &first).await;
+    assert_eq!(next.end_orphans(vec![OrphanCall { call, dialogs, answered: false }]).await, 2);
+    b.bye().await;
+    assert!(b.received().iter().any(|message| message.starts_with("ACK ")));
+    assert_eq!(a.rejected().await, 500);
+}
+
+#[tokio::test]
+async fn a_caller_whose_200_was_written_down_and_never_sent_gets_500_from_the_next_process() {
+    let world = World::new();
+    let (a, b) = (Peer::start().await, Peer::start().await);
+    world.acl_trunk(a.addr());
+    world.bridge_to(vec![route_to(b.addr())]);
+    let _never = world.hold_answers();
+    let first = engine(&world).await;
+    let (a_voice, b_voice) = (Voice::start().await, Voice::start().await);
+    a.invite(first.sip_addr(), "+918012345678", "trunk.test", &a_voice.sdp());
+    let (b_leg, _) = b.invited().await;
+    let _ = b.command(|endpoint, now| endpoint.answer(now, b_leg, b_voice.sdp().as_bytes()));
+    let answered =
+        world.eventually("the answer reaches the store", |seen| seen.answered.first().cloned()).await;
+    first.abandon().await;
+    let next = restarted(&world, &first).await;
+    let orphan = OrphanCall { call: answered.call, dialogs: answered.dialogs, answered: true };
+    assert_eq!(next.end_orphans(vec![orphan]).await, 2);
+    assert_eq!(a.rejected().await, 500);
+    b.bye().await;
+}
+
+#[tokio::test]
 async fn talking_calls_are_reported_to_the_reaper() {
     let world = World::new();
     let (a, b) = (Peer::start().await, Peer::start().await);

@@ -46,6 +46,17 @@ pub enum ChallengeKind {
     ProxyAuthenticationRequired,
 }
 
+/// When the ACK to the 2xx of an outgoing INVITE leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AckTiming {
+    /// As soon as the 2xx is here (unless the ACK has to carry our answer).
+    #[default]
+    AtOnce,
+    /// When [`Endpoint::acknowledge`](crate::Endpoint::acknowledge) says so: after the dialog has been
+    /// written down. Until then the callee repeats its 2xx, to whoever we are by then.
+    ByCommand,
+}
+
 /// An outgoing call.
 #[derive(Clone, Debug)]
 pub struct OutgoingInvite {
@@ -75,6 +86,8 @@ pub struct OutgoingInvite {
     pub max_forwards: u8,
     /// Where later requests of this leg go.
     pub nat_policy: NatPolicy,
+    /// When the ACK leaves.
+    pub ack: AckTiming,
 }
 
 impl OutgoingInvite {
@@ -94,6 +107,7 @@ impl OutgoingInvite {
             ring_timeout: Duration::from_mins(1),
             max_forwards: 70,
             nat_policy: NatPolicy::default(),
+            ack: AckTiming::AtOnce,
         }
     }
 }

@@ -50,7 +50,8 @@ pub enum Event {
         /// The far side's answer (or offer, when the INVITE had none).
         sdp: Vec<u8>,
     },
-    /// The INVITE was answered. The ACK has been sent unless `needs_answer`.
+    /// The INVITE was answered. The ACK has been sent unless `needs_answer`, or unless the INVITE left it to
+    /// [`AckTiming::ByCommand`](crate::AckTiming::ByCommand): then `acknowledge` sends it.
     Answered {
         /// The outgoing leg.
         leg: LegId,

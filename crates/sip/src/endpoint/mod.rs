@@ -40,7 +40,7 @@ use std::time::Instant;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-pub use command::{ChallengeKind, CommandError, Outcome, OutgoingInvite, OutgoingRequest};
+pub use command::{AckTiming, ChallengeKind, CommandError, Outcome, OutgoingInvite, OutgoingRequest};
 pub use config::{AddressGuard, Advertised, CourtesyGuard, EndpointConfig, Limits, NatPolicy, Timers};
 pub use event::{Body, Event, Party, Reason, ReasonProtocol, RequestFacts, ResponseFacts, Termination};
 pub use handle::{LegId, RequestId, TransactionId};

@@ -10,7 +10,7 @@ use crate::flow::Flow;
 use crate::identity::Mark;
 use crate::leg::{Leg, Phase, Role};
 use crate::message::{HeaderName, MessageWriter, Method, NameAddr, OwnedUri, Response, Via};
-use crate::transaction::{ClientTransaction, ReplyTemplate};
+use crate::transaction::{ClientTransaction, Repetition, ReplyTemplate};
 
 /// How far a restarted process jumps in CSeq: past anything its predecessor may have sent after the
 /// snapshot was taken.
@@ -163,6 +163,9 @@ impl Endpoint {
     }
 
     /// Answer an unanswered caller of an earlier process with a failure. No event follows.
+    ///
+    /// A snapshot that says answered is of a caller whose 200 may not have left: it gets the failure once, which a caller
+    /// that did get the 200 drops.
     pub fn orphan_reject(&mut self, now: Instant, snapshot: &DialogSnapshot, status: u16) -> Outcome {
         let (Some(pending), Some(dialog)) = (snapshot.pending_invite.as_ref(), revive(snapshot)) else {
             return Outcome::Refused;
@@ -186,7 +189,11 @@ impl Endpoint {
             ReplyTemplate::from_parts(&mut self.buffer, vias, &from, &dialog.local, &dialog.call_id, cseq);
         let server = self.reopen_server(now, snapshot.flow, template, dialog.local_tag, index);
         let Some(server) = server else { return Outcome::Refused };
-        self.reply(now, server, Reply::status(status), |writer| {
+        let repetition = match snapshot.state {
+            SnapshotState::Pending => Repetition::UntilAck,
+            SnapshotState::Answered => Repetition::OnRequest,
+        };
+        self.reply(now, server, Reply { repetition, ..Reply::status(status) }, |writer| {
             writer.field(HeaderName::Reason, "SIP;cause=500;text=\"Server restarted\"");
         });
         Outcome::Sent

@@ -167,7 +167,8 @@ impl Endpoint {
         self.clients.get(calling.client).is_some_and(|entry| entry.machine.is_unanswered())
     }
 
-    /// After `Event::Answered { needs_answer: true }`: send the ACK with our answer.
+    /// Send the ACK that `Event::Answered` left to us: with our answer if it said `needs_answer`, else with an
+    /// empty body. `WrongState` if it has left already.
     pub fn acknowledge(&mut self, now: Instant, leg: LegId, sdp: &[u8]) -> Outcome {
         let Some(entry) = self.legs.get_mut(leg.0).filter(|leg| !leg.is_over()) else { return Outcome::Gone };
         let Phase::Answering { client } = entry.phase else { return Outcome::WrongState };

@@ -7,7 +7,7 @@ use rand::Rng as _;
 use super::facts::{challenges, lists, reason, redirect_targets, response_facts, sdp, session_answer};
 use super::send::{EMPTY, ReasonLine};
 use super::tables::{Acknowledged, Cancel, ClientUser, client_index};
-use super::{Endpoint, Event, LegId, Packet, Reason, RequestId, Termination};
+use super::{AckTiming, Endpoint, Event, LegId, Packet, Reason, RequestId, Termination};
 use crate::arena::Key;
 use crate::dialog::{Dialog, MAX_FORWARDS, address_text, reversed_routes};
 use crate::flow::Flow;
@@ -139,13 +139,14 @@ impl Endpoint {
             self.event(Event::Terminated { leg: LegId(key), why: Termination::ProtocolError });
             return;
         }
+        let is_held = needs_answer || calling.invite.ack == AckTiming::ByCommand;
         let local_sdp = calling.invite.sdp.as_deref().map(Into::into);
         let dialog = &mut leg.dialog;
         dialog.remote = address_text(&common.to);
         dialog.remote_tag = common.to.tag().unwrap_or("").into();
         dialog.route_set = reversed_routes(&common.headers);
         dialog.refresh_target(common);
-        leg.phase = if needs_answer { Phase::Answering { client } } else { Phase::Confirmed };
+        leg.phase = if is_held { Phase::Answering { client } } else { Phase::Confirmed };
         leg.peer_takes_update = lists(&common.headers, HeaderName::Allow, "UPDATE");
         leg.session = session_answer(&common.headers)
             .filter(|session| !session.interval.is_zero())
@@ -155,7 +156,7 @@ impl Endpoint {
             leg.flow = flow;
         }
         self.arm_leg(now, key);
-        if needs_answer {
+        if is_held {
             let acknowledged = Acknowledged { tag: leg_tag(response), flow, packet: None };
             self.remember_ack(client, acknowledged);
         } else {

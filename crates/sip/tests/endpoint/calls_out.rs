@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tandem_sip::message::{FieldName, HeaderField, OwnedUri};
-use tandem_sip::{Event, NatPolicy, Outcome, Reason, ReasonProtocol, Termination};
+use tandem_sip::{AckTiming, Event, NatPolicy, Outcome, Reason, ReasonProtocol, SnapshotState, Termination};
 
 use crate::bench::*;
 
@@ -317,4 +317,51 @@ fn texts_that_cannot_be_printed_are_refused() {
         assert_eq!(outcome, Err(tandem_sip::CommandError::Unprintable), "{call_id:?} {user:?}");
     }
     assert_eq!(bench.endpoint.stats().legs, 0);
+}
+
+#[test]
+fn an_ack_by_command_waits_for_it_while_the_answer_is_repeated() {
+    let mut bench = Bench::new();
+    let (leg, invite) = bench.call(|invite| invite.ack = AckTiming::ByCommand);
+    let answer = answer_to(&invite, "b", "");
+    bench.receive(&answer);
+    assert!(matches!(bench.only_event(), Event::Answered { needs_answer: false, sdp: Some(_), .. }));
+    bench.receive(&answer);
+    assert!(bench.sent().is_empty() && bench.events().is_empty());
+    let snapshot = bench.endpoint.dialog_snapshot(leg).expect("a leg");
+    assert_eq!(snapshot.state, SnapshotState::Answered, "it can be written down before");
+    assert_eq!((snapshot.remote_tag.as_str(), snapshot.local_cseq), ("b", 1));
+    assert_eq!(bench.endpoint.acknowledge(bench.now, leg, b""), Outcome::Sent);
+    let ack = bench.only_sent();
+    assert_eq!((summary(&ack), header(&ack, "CSeq")), ("ACK".into(), "1 ACK".into()));
+    assert_eq!(bench.endpoint.acknowledge(bench.now, leg, b""), Outcome::WrongState);
+    bench.receive(&answer);
+    assert_eq!(bench.only_sent(), ack, "a lost ACK is sent again");
+}
+
+#[test]
+fn hanging_up_before_the_ack_sends_both() {
+    let mut bench = Bench::new();
+    let (leg, invite) = bench.call(|invite| invite.ack = AckTiming::ByCommand);
+    bench.receive(&answer_to(&invite, "b", ""));
+    bench.events();
+    assert_eq!(bench.endpoint.hang_up(bench.now, leg, 487, None), Outcome::Sent);
+    assert_eq!(bench.endpoint.acknowledge(bench.now, leg, b""), Outcome::Gone);
+    let sent = bench.sent();
+    assert_eq!(sent.iter().map(|text| summary(text)).collect::<Vec<_>>(), ["ACK", "BYE"]);
+    bench.receive(&response_to(&sent[1], 200, "", "", ""));
+    bench.assert_empty();
+}
+
+#[test]
+fn a_callee_that_hangs_up_before_the_ack_is_heard() {
+    let mut bench = Bench::new();
+    let (leg, invite) = bench.call(|invite| invite.ack = AckTiming::ByCommand);
+    bench.receive(&answer_to(&invite, "b", ""));
+    bench.events();
+    bench.receive(&callee_request(&invite, "BYE", 1, "z9hG4bKbye", "b", ""));
+    assert_eq!(bench.summaries(), ["200"]);
+    assert!(matches!(bench.only_event(), Event::Bye { .. }));
+    assert_eq!(bench.endpoint.acknowledge(bench.now, leg, b""), Outcome::Gone);
+    bench.assert_empty();
 }

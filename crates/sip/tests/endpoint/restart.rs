@@ -112,6 +112,22 @@ fn an_unanswered_caller_gets_500_until_its_ack() {
 }
 
 #[test]
+fn a_caller_written_down_as_answered_gets_its_500_once() {
+    let mut before = Bench::new();
+    let leg = before.invited(&invite("z9hG4bKa", SDP));
+    let mut snapshot = before.endpoint.dialog_snapshot(leg).expect("a leg");
+    snapshot.state = SnapshotState::Answered;
+    let mut after = restarted();
+    assert_eq!(after.endpoint.orphan_reject(after.now, &snapshot, 500), Outcome::Sent);
+    assert_eq!(after.summaries(), ["500"]);
+    after.seconds(10);
+    assert!(after.sent().is_empty(), "a caller that got the 200 would never acknowledge it");
+    after.receive(&invite("z9hG4bKa", SDP));
+    assert_eq!(after.summaries(), ["500"]);
+    after.assert_empty();
+}
+
+#[test]
 fn a_damaged_snapshot_is_refused() {
     let mut before = Bench::new();
     let (leg, _) = before.answered();

@@ -185,12 +185,12 @@ fn slow_starts_and_late_goodbyes_are_found_at_one_millisecond_past_the_limit() {
 }
 
 #[test]
-fn a_callee_whose_caller_never_heard_the_answer_is_counted_apart_if_the_kill_was_close() {
-    let half = |evidence: &mut Evidence, answered| {
+fn a_callee_that_is_left_talking_is_found_though_its_caller_never_heard_the_answer() {
+    let half = |evidence: &mut Evidence, ended| {
         evidence.pbx[0].answered_ms = None;
-        evidence.carrier[0].answered_ms = Some(answered);
-        evidence.carrier[0].ended_ms = Some(40_000);
+        evidence.carrier[0].answered_ms = Some(10_999);
+        evidence.carrier[0].ended_ms = Some(ended);
     };
-    finds(|evidence| half(evidence, 10_000), &[]);
-    finds(|evidence| half(evidence, 9_999), &[Wrong::LateBye]);
+    finds(|evidence| half(evidence, 17_000), &[]);
+    finds(|evidence| half(evidence, 40_000), &[Wrong::LateBye]);
 }

@@ -11,7 +11,7 @@ use tandem_model::{
     AccountId, ApplicationPlan, CallDirection, CallEnd, CallFacts, CallId, CarrierId, ErrorCode, HttpMethod,
     Refusal, TrunkId, UrlCall, clock,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::PATIENCE;
 
@@ -47,6 +47,8 @@ struct Scripts {
     bindings: Vec<StoredBinding>,
     /// Fetches of this URL never come back.
     hanging: Option<String>,
+    /// Answers become durable as permits are added here.
+    answers: Option<Arc<Semaphore>>,
     routes: Vec<Route>,
 }
 
@@ -74,6 +76,7 @@ impl World {
                 passwords: HashMap::new(),
                 bindings: Vec::new(),
                 hanging: None,
+                answers: None,
                 routes: Vec::new(),
             }),
             changed: Notify::new(),
@@ -130,6 +133,13 @@ impl World {
     /// Fetches of this URL never come back.
     pub(crate) fn hang(&self, url: &str) {
         self.scripts().hanging = Some(url.to_owned());
+    }
+
+    /// Answers are stored when permits are added to what this returns, one each.
+    pub(crate) fn hold_answers(&self) -> Arc<Semaphore> {
+        let answers = Arc::new(Semaphore::new(0));
+        self.scripts().answers = Some(Arc::clone(&answers));
+        answers
     }
 
     /// Every Dial leg is decided by `script`.
@@ -335,7 +345,13 @@ impl Admission for World {
 
     fn answered(&self, answered: Answered) -> Pending<'_, Result<(), StoreUnavailable>> {
         self.see(|seen| seen.answered.push(answered));
-        Box::pin(async { Ok(()) })
+        let gate = self.scripts().answers.clone();
+        Box::pin(async move {
+            if let Some(gate) = gate {
+                gate.acquire().await.unwrap().forget();
+            }
+            Ok(())
+        })
     }
 
     fn extend(&self, call: CallId, elapsed_s: u64) -> Pending<'_, Result<Extension, StoreUnavailable>> {
