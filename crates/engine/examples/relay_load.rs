@@ -49,6 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let plane = MediaPlane::start(MediaPlaneConfig {
         bind_ip: Ipv4Addr::LOCALHOST.into(),
         advertised_ip: Ipv4Addr::LOCALHOST.into(),
+        advertised_v6: None,
         ports: 10_000..=31_999,
         quarantine: Duration::from_secs(30),
         threads: 1,
@@ -118,7 +119,7 @@ fn open(
     let each = if mode == Mode::Relay { 2 } else { 1 };
     for index in 0..calls * each {
         let (events, _) = event_channel();
-        let leg = plane.open(OpenLeg { beside: None, events })?;
+        let leg = plane.open(OpenLeg { beside: None, toward: Ipv4Addr::LOCALHOST.into(), events })?;
         let far_end = sockets.get(index % SOCKETS).ok_or("no far end")?.local_addr()?;
         leg.configure(media(far_end))?;
         if mode == Mode::Play {

@@ -1,7 +1,7 @@
 //! What the engine is told at start. The service reads files and environment; the engine sees only
 //! this typed result.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -10,10 +10,12 @@ use tandem_callflow::CallSetup;
 /// Everything the engine needs to know of its surroundings.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Where SIP over UDP listens; port 0 takes a free one.
+    /// Where SIP over UDP listens; port 0 takes a free one. `[::]` listens for IPv4 as well.
     pub sip_bind: SocketAddr,
     /// The address written into Via, Contact and SDP: the public one behind a one-to-one NAT.
     pub advertised_ip: IpAddr,
+    /// The same for peers reached over IPv6, when [`Self::advertised_ip`] is an IPv4 address.
+    pub advertised_v6: Option<Ipv6Addr>,
     /// Host names that are ours besides [`Self::advertised_ip`] (registrar, shared SIP host), for
     /// OPTIONS and for the directory's benefit.
     pub hosts: Vec<String>,
@@ -76,12 +78,14 @@ impl EngineConfig {
     /// A configuration for `bind` with the contract's defaults.
     pub fn new(bind: SocketAddr, nonce_key: [u8; 32]) -> Self {
         let advertised_ip = match bind.ip() {
-            ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
             ip => ip,
         };
         Self {
             sip_bind: bind,
             advertised_ip,
+            advertised_v6: None,
             hosts: Vec::new(),
             rtp_ports: 20_000..=40_000,
             rtp_threads: 1,
@@ -92,6 +96,16 @@ impl EngineConfig {
             apology: CallSetup::APOLOGY.to_owned(),
             limits: Limits::default(),
             timing: Timing::default(),
+        }
+    }
+}
+
+impl EngineConfig {
+    /// Our address as `peer` can reach it: one of its own family, where we have one.
+    pub(crate) fn advertised_to(&self, peer: IpAddr) -> IpAddr {
+        match self.advertised_v6 {
+            Some(ip) if peer.to_canonical().is_ipv6() => ip.into(),
+            _ => self.advertised_ip,
         }
     }
 }
@@ -119,5 +133,13 @@ impl Default for Timing {
             settle_grace: Duration::from_secs(3),
             end_retry: Duration::from_millis(250),
         }
+    }
+}
+
+/// An address as the host of a SIP URI: IPv6 in brackets (RFC 3261 §19.1.1).
+pub(crate) fn host_text(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     }
 }

@@ -101,6 +101,7 @@ impl Engine {
         let media = MediaPlane::start(MediaPlaneConfig {
             bind_ip: config.sip_bind.ip(),
             advertised_ip: config.advertised_ip,
+            advertised_v6: config.advertised_v6,
             ports: config.rtp_ports.clone(),
             quarantine: config.timing.port_quarantine,
             threads: config.rtp_threads,

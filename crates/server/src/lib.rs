@@ -3,6 +3,7 @@
 //! [`Node`] starts everything; the rest is what the command line needs beside it.
 
 mod admission;
+mod advertised;
 mod api;
 pub mod auth;
 pub mod config;

@@ -1,7 +1,6 @@
 //! One node: everything started in the order in which it depends on each other, and stopped in reverse.
 
-use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::{Admission, Reaper};
+use crate::advertised::Advertised;
 use crate::api::{self, AppState, Live, Shared};
 use crate::auth::{Vault, VaultError};
 use crate::config::{Config, Loaded};
@@ -127,7 +127,7 @@ impl Node {
         let (writer, events) = store.start_writer(writer_config(&config, &options)?).await?;
 
         let sip_bind = address("sip.listen", &config.sip.listen)?;
-        let advertised = advertised_ip(&config, sip_bind)?;
+        let advertised = Advertised::of(&config.sip.advertise, sip_bind)?;
         let policy = Arc::new(EgressPolicy { allow: config.webhooks.allow_private.clone() });
         let directory = Directory::new(our_hosts(&config, sip_bind, advertised), policy.clone());
         let feed = Feed::load(directory.clone(), store.reader(), vault.clone()).await?;
@@ -343,47 +343,25 @@ fn address(key: &'static str, value: &str) -> Result<SocketAddr, StartError> {
     value.to_socket_addrs().map_err(|_| refused())?.next().ok_or_else(refused)
 }
 
-/// The configured address, the listening one, or the one this machine speaks from.
-fn advertised_ip(config: &Config, bind: SocketAddr) -> Result<IpAddr, StartError> {
-    if !config.sip.advertise.is_empty() {
-        let value = &config.sip.advertise;
-        return value.parse().map_err(|_| StartError::Address { key: "sip.advertise", value: value.clone() });
-    }
-    if !bind.ip().is_unspecified() {
-        return Ok(bind.ip());
-    }
-    // Connecting a datagram socket sends nothing; it only asks the routing table.
-    let spoken_from = UdpSocket::bind("0.0.0.0:0")
-        .and_then(|socket| socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()))
-        .map(|address| address.ip());
-    Ok(spoken_from.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)))
-}
-
-fn our_hosts(config: &Config, bind: SocketAddr, advertised: IpAddr) -> OurHosts {
-    let mut addresses = HashSet::from([advertised.to_string()]);
-    if bind.ip().is_unspecified() || bind.ip().is_loopback() {
-        addresses.extend(["127.0.0.1".to_owned(), "localhost".to_owned()]);
-    }
-    if !bind.ip().is_unspecified() {
-        addresses.insert(bind.ip().to_string());
-    }
+fn our_hosts(config: &Config, bind: SocketAddr, advertised: Advertised) -> OurHosts {
     OurHosts {
         trunk_domain: config.sip.domain.to_ascii_lowercase(),
         registrar: config.sip.registrar.to_ascii_lowercase(),
         application_domain: config.sip.application_domain.to_ascii_lowercase(),
-        addresses,
+        addresses: advertised.names(bind),
     }
 }
 
 fn engine_config(
     config: &Config,
     bind: SocketAddr,
-    advertised: IpAddr,
+    advertised: Advertised,
     vault: &Vault,
     writer: &Writer,
 ) -> EngineConfig {
     EngineConfig {
-        advertised_ip: advertised,
+        advertised_ip: advertised.ip,
+        advertised_v6: advertised.v6,
         hosts: vec![
             config.sip.registrar.to_ascii_lowercase(),
             config.sip.domain.to_ascii_lowercase(),

@@ -1,6 +1,6 @@
 //! Starting the media plane and opening legs on it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,10 +41,12 @@ impl MediaKey {
 /// Where and how the media plane runs.
 #[derive(Clone, Debug)]
 pub struct MediaPlaneConfig {
-    /// The address sockets are bound to.
+    /// The address sockets are bound to; `[::]` serves both address families.
     pub bind_ip: IpAddr,
     /// The address written into SDP.
     pub advertised_ip: IpAddr,
+    /// The same towards peers on IPv6, when [`Self::advertised_ip`] is an IPv4 address.
+    pub advertised_v6: Option<Ipv6Addr>,
     /// Ports legs are opened on: RTP on even ones, RTCP on the odd one above.
     pub ports: RangeInclusive<u16>,
     /// How long a port rests after its leg.
@@ -67,6 +69,7 @@ pub struct MediaPlane {
 #[derive(Debug)]
 struct Inner {
     advertised_ip: IpAddr,
+    advertised_v6: Option<Ipv6Addr>,
     max_legs: usize,
     ports: Arc<PortPool>,
     live: Arc<AtomicUsize>,
@@ -82,6 +85,8 @@ pub struct OpenLeg {
     /// Place it on the worker of this leg, so that the two can be bridged. Without one, workers
     /// take turns.
     pub beside: Option<MediaKey>,
+    /// Somebody of the address family that its packets will have: the peer, as far as it is known.
+    pub toward: IpAddr,
     /// Where its events go.
     pub events: mpsc::Sender<MediaEvent>,
 }
@@ -121,6 +126,7 @@ impl MediaPlane {
             .map_err(StartError::Ports)?;
         let mut inner = Inner {
             advertised_ip: config.advertised_ip,
+            advertised_v6: config.advertised_v6,
             max_legs: config.max_legs,
             ports: Arc::new(ports),
             live: Arc::new(AtomicUsize::new(0)),
@@ -149,14 +155,18 @@ impl MediaPlane {
     pub fn open(&self, open: OpenLeg) -> Result<RtpLeg, OpenError> {
         let inner = &*self.inner;
         let place = Place::take(inner)?;
-        let pair = inner.ports.bind()?;
+        let pair = inner.ports.bind(open.toward)?;
         let serial = inner.next_serial.fetch_add(1, Ordering::Relaxed);
         let worker = match open.beside {
             Some(beside) => beside.worker(),
             None => serial as usize % inner.workers.len(),
         };
         let key = MediaKey::new(worker, serial);
-        let local = SocketAddr::new(inner.advertised_ip, pair.port);
+        let advertised = match inner.advertised_v6 {
+            Some(ip) if open.toward.to_canonical().is_ipv6() => ip.into(),
+            _ => inner.advertised_ip,
+        };
+        let local = SocketAddr::new(advertised, pair.port);
         let port = pair.port;
         let opening = Opening { key, port, rtp: pair.rtp, rtcp: pair.rtcp, events: open.events };
         if let Err(error) = self.command(key, Command::Open(Box::new(opening))) {

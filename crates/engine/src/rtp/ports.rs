@@ -5,13 +5,13 @@
 //! advance would spend two descriptors per pair to save that.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mio::net::UdpSocket;
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tandem_media::{PortAllocator, PortError};
 use tandem_model::clock;
 
@@ -48,12 +48,17 @@ impl PortPool {
         Ok(Self { bind_ip, allocator })
     }
 
-    /// Binds a free pair.
-    pub(super) fn bind(&self) -> Result<PortPair, OpenError> {
+    /// Binds a free pair for packets from and to `peer`. A plane on `[::]` has both address families;
+    /// each leg's sockets have one, so that no packet comes in two spellings.
+    pub(super) fn bind(&self, peer: IpAddr) -> Result<PortPair, OpenError> {
+        let ip = match (self.bind_ip, peer.to_canonical()) {
+            (IpAddr::V6(ours), IpAddr::V4(_)) if ours.is_unspecified() => Ipv4Addr::UNSPECIFIED.into(),
+            (ours, _) => ours,
+        };
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for _ in 0..BIND_ATTEMPTS {
             let port = self.lock().allocate(clock::monotonic())?;
-            match self.bind_pair(port) {
+            match bind_pair(ip, port) {
                 Ok(pair) => return Ok(pair),
                 Err(error) => {
                     self.release(port);
@@ -73,17 +78,29 @@ impl PortPool {
         self.lock().release(clock::monotonic(), port);
     }
 
-    fn bind_pair(&self, port: u16) -> io::Result<PortPair> {
-        let rtp = UdpSocket::bind(SocketAddr::new(self.bind_ip, port))?;
-        let rtcp = UdpSocket::bind(SocketAddr::new(self.bind_ip, port.saturating_add(1)))?;
-        if self.bind_ip.is_ipv4() {
-            // Routers may ignore it and kernels may refuse it; a call works without.
-            let _ = SockRef::from(&rtp).set_tos_v4(EXPEDITED_FORWARDING);
-        }
-        Ok(PortPair { port, rtp, rtcp })
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, PortAllocator> {
         self.allocator.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn bind_pair(ip: IpAddr, port: u16) -> io::Result<PortPair> {
+    let rtp = bind_one(SocketAddr::new(ip, port))?;
+    let rtcp = bind_one(SocketAddr::new(ip, port.saturating_add(1)))?;
+    // Routers may ignore it and kernels may refuse it; a call works without.
+    let _ = match ip {
+        IpAddr::V4(_) => SockRef::from(&rtp).set_tos_v4(EXPEDITED_FORWARDING),
+        IpAddr::V6(_) => SockRef::from(&rtp).set_tclass_v6(EXPEDITED_FORWARDING),
+    };
+    Ok(PortPair { port, rtp, rtcp })
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
+    if address.is_ipv4() {
+        return UdpSocket::bind(address);
+    }
+    let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_only_v6(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(UdpSocket::from_std(socket.into()))
 }

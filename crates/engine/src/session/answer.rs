@@ -122,7 +122,7 @@ impl Session {
         if self.legs.first().is_none_or(|a| a.audio.local_body().is_some()) {
             return Ok(());
         }
-        let local = self.open_media(0).ok_or(AudioError::Missing)?;
+        let local = self.open_media(0, self.family_of(0)).ok_or(AudioError::Missing)?;
         let codecs = self.codecs_for_a();
         let a = &mut self.legs[0];
         if a.audio.has_offer() {
@@ -147,13 +147,29 @@ impl Session {
         AudioCapabilities::new(codecs)
     }
 
-    /// Opens a leg's place on the media plane, beside the session's other legs.
-    pub(super) fn open_media(&mut self, position: usize) -> Option<std::net::SocketAddr> {
-        if let Some(media) = self.legs.get(position)?.media.as_ref() {
+    /// An address of the family that a leg's packets have: that of the open sockets, else of the peer's offer, else of its
+    /// signalling.
+    pub(super) fn family_of(&self, position: usize) -> std::net::IpAddr {
+        let leg = self.legs.get(position);
+        let open = leg.and_then(|leg| leg.media.as_ref()).map(|media| media.local_rtp().ip());
+        open.or_else(|| leg?.audio.offered_ip())
+            .or_else(|| leg?.branches.first().map(|branch| branch.remote.ip()))
+            .unwrap_or(self.shard.config.advertised_ip)
+    }
+
+    /// Opens a leg's place on the media plane, beside the session's other legs, for packets of the peer's address family.
+    pub(super) fn open_media(
+        &mut self,
+        position: usize,
+        toward: std::net::IpAddr,
+    ) -> Option<std::net::SocketAddr> {
+        if let Some(media) = self.legs.get(position)?.media.as_ref()
+            && media.local_rtp().is_ipv4() == self.shard.config.advertised_to(toward).is_ipv4()
+        {
             return Some(media.local_rtp());
         }
         let beside = self.legs.iter().find_map(|leg| leg.media.as_ref()).map(RtpLeg::key);
-        match self.shard.media.open(OpenLeg { beside, events: self.media_events.clone() }) {
+        match self.shard.media.open(OpenLeg { beside, toward, events: self.media_events.clone() }) {
             Ok(media) => {
                 let local = media.local_rtp();
                 self.legs.get_mut(position)?.media = Some(media);

@@ -1,6 +1,7 @@
 //! How sessions begin: an authenticated INVITE asks for admission; an API call, admitted already,
 //! dials.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use super::meter::Meter;
 use super::negotiate::{Audio, AudioError, PeerPlace, codecs_relayed};
 use super::record::Record;
 use super::{Mailbox, Session, Unstarted, audio_id};
+use crate::config::host_text;
 use crate::handle::Origination;
 use crate::live::Doorbell;
 use crate::rtp::event_channel;
@@ -116,9 +118,14 @@ pub(crate) async fn run_inbound(shard: Rc<Shard>, mailbox: Rc<Mailbox>, incoming
     seat.add_trace(&request.call_id, facts.call);
     let mut audio = Audio::new(audio_id());
     if let Some(body) = &request.sdp
-        && let Err(error) = audio.take_offer(body, shard.config.advertised_ip, &codecs_relayed())
+        && let Err(error) = audio.take_offer(
+            body,
+            request.flow.remote.ip(),
+            |peer| shard.config.advertised_to(peer),
+            &codecs_relayed(),
+        )
     {
-        return refuse_audio(&shard, sip, &error);
+        return refuse_audio(&shard, sip, request.flow.remote.ip(), &error);
     }
     let from_carrier = matches!(facts.identity, CallerIdentity::Carrier(_));
     let remote = request.flow.remote;
@@ -268,13 +275,14 @@ impl Session {
 }
 
 /// 488 (or 400) before admission: no decision was made, so there is no record.
-fn refuse_audio(shard: &Rc<Shard>, sip: LegId, error: &AudioError) {
+fn refuse_audio(shard: &Rc<Shard>, sip: LegId, source: IpAddr, error: &AudioError) {
     let (status, warning) = match error {
         AudioError::Unreadable(_) | AudioError::Missing => (400, (399, "Unreadable session description")),
         AudioError::Unfitting(error) => (488, error.warning()),
     };
     tracing::info!(%error, status, "an INVITE has no audio we can carry");
-    let value = format!("{} {} \"{}\"", warning.0, shard.config.advertised_ip, warning.1);
+    let host = host_text(shard.config.advertised_to(source));
+    let value = format!("{} {host} \"{}\"", warning.0, warning.1);
     let field = HeaderField::new(FieldName::Warning, value).ok();
     let _ = shard.command(|endpoint, now| endpoint.reject(now, sip, status, None, field.as_slice()));
 }

@@ -118,9 +118,12 @@ impl Session {
     }
 
     /// Sends the INVITEs of one route; `false` when none left.
-    fn invite(&mut self, position: usize, route: &Route, targets: Vec<Target>) -> bool {
+    fn invite(&mut self, position: usize, route: &Route, mut targets: Vec<Target>) -> bool {
         let internal = (500, End::new(HangupCause::InternalError, HangupSource::Vobiz));
-        let Some(local) = self.open_media(position) else {
+        // One offer goes to all: devices of another address family than the newest one's could not use it.
+        let toward = targets.first().map_or(self.shard.config.advertised_ip, |target| target.remote.ip());
+        targets.retain(|target| target.remote.is_ipv4() == toward.is_ipv4());
+        let Some(local) = self.open_media(position, toward) else {
             self.legs[position].failure = Some(internal);
             return false;
         };

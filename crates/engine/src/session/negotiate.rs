@@ -61,14 +61,17 @@ impl Audio {
         Self { session, their_offer: None, our_offer: None, local: None, agreed: None }
     }
 
-    /// Takes the offer of an INVITE and checks that something in it fits `codecs`.
+    /// Takes the offer of an INVITE that came from `source` and checks that something in it fits `codecs`. `place_towards`
+    /// is our address as somebody can reach it.
     pub(crate) fn take_offer(
         &mut self,
         body: &[u8],
-        place: IpAddr,
+        source: IpAddr,
+        place_towards: impl FnOnce(IpAddr) -> IpAddr,
         codecs: &AudioCapabilities,
     ) -> Result<(), AudioError> {
         let offer = SessionDescription::parse(body)?;
+        let place = place_towards(audio_ip(&offer).unwrap_or(source));
         // The answer made here is a rehearsal: port and codec order come when the leg is answered.
         sdp::answer(&offer, &LocalMedia::new(place, 9), codecs, Preference::Offerer, self.session)?;
         self.their_offer = Some(Box::new(offer));
@@ -87,9 +90,7 @@ impl Audio {
 
     /// The address the peer's waiting offer names for its audio.
     pub(crate) fn offered_ip(&self) -> Option<IpAddr> {
-        let offer = self.their_offer.as_ref()?;
-        let audio = offer.media.iter().find(|media| media.kind == MediaKind::Audio && media.port != 0)?;
-        offer.connection_of(audio)?.host.ip()
+        audio_ip(self.their_offer.as_ref()?)
     }
 
     /// The peer has offered and waits for our answer.
@@ -249,4 +250,10 @@ fn media_codec(codec: AudioCodec) -> Codec {
         AudioCodec::G729 => Codec::G729,
         AudioCodec::Opus => Codec::Opus,
     }
+}
+/// Where the peer wants its audio; `None` where it says 0.0.0.0, the old way to hold.
+fn audio_ip(description: &SessionDescription) -> Option<IpAddr> {
+    let audio = description.media.iter().find(|media| media.kind == MediaKind::Audio && media.port != 0)?;
+    let ip = description.connection_of(audio)?.host.ip()?.to_canonical();
+    (!ip.is_unspecified()).then_some(ip)
 }

@@ -143,7 +143,7 @@ impl Session {
         needs_answer: bool,
     ) -> Result<(), AudioError> {
         if needs_answer {
-            let local = self.open_media(position).ok_or(AudioError::Missing)?;
+            let local = self.open_media(position, self.family_of(position)).ok_or(AudioError::Missing)?;
             let codecs = tandem_sip::sdp::AudioCapabilities::g711();
             let leg = &mut self.legs[position];
             leg.ack_body = leg.audio.answer_again(sdp.unwrap_or_default(), local, &codecs)?;
@@ -182,7 +182,7 @@ impl Session {
 
     /// Hold, resume, refresh, codec change: answered here, never forwarded to the other leg.
     fn on_reinvited(&mut self, position: usize, sip: LegId, sdp: Option<&[u8]>) {
-        let Some(local) = self.open_media(position) else {
+        let Some(local) = self.open_media(position, self.family_of(position)) else {
             let _ = self.shard.command(|endpoint, now| endpoint.reject_reinvite(now, sip, 500));
             return;
         };

@@ -159,7 +159,7 @@ impl Shard {
             return;
         }
         // A full socket buffer drops: SIP over UDP retransmits by itself.
-        if let Err(error) = self.socket.try_send_to(bytes, flow.remote) {
+        if let Err(error) = self.socket.try_send_to(bytes, socket::spelled_for(self.local, flow.remote)) {
             let unsent = self.unsent.get() + 1;
             self.unsent.set(unsent);
             if unsent.is_power_of_two() {

@@ -15,6 +15,7 @@ use tandem_sip::{OutgoingRequest, RequestFacts, TransactionId, Transport};
 
 use super::Shard;
 use super::digest::{Demand, Proof};
+use crate::config::host_text;
 
 /// Most Contact values of one REGISTER that are read.
 const MAX_CONTACTS: usize = 16;
@@ -124,7 +125,7 @@ impl Shard {
     }
 
     fn ping(&self, remote: SocketAddr, contact_uri: &str) {
-        let us = format!("sip:ping@{}", self.config.advertised_ip);
+        let us = format!("sip:ping@{}", host_text(self.config.advertised_to(remote.ip())));
         let (Ok(uri), Ok(from), Ok(to)) =
             (OwnedUri::parse(contact_uri), Address::parse(&us), Address::parse(contact_uri))
         else {

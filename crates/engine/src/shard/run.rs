@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use tandem_model::ports::Ports;
 use tandem_model::{OrphanCall, clock, entropy};
-use tandem_sip::{AddressGuard, Endpoint, EndpointConfig};
+use tandem_sip::{AddressGuard, Advertised, Endpoint, EndpointConfig};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::{Instant as TokioInstant, MissedTickBehavior};
 use tokio_util::task::TaskTracker;
 
 use super::limiter::Limiter;
-use super::socket::{MAX_DATAGRAM_BYTES, adopt};
+use super::socket::{MAX_DATAGRAM_BYTES, adopt, canonical};
 use super::{Shard, digest, register};
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, host_text};
 use crate::handle::{EngineError, Origination};
 use crate::live::LiveCalls;
 use crate::rtp::MediaPlane;
@@ -135,15 +135,17 @@ async fn build(
         tracing::warn!(%error, "expired registrations stay in the store until the next start");
     }
     let directory = Arc::clone(&ports.directory);
-    let host = match config.advertised_ip {
-        std::net::IpAddr::V4(ip) => ip.to_string(),
-        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+    let base = EndpointConfig::new(host_text(config.advertised_ip), local.port());
+    let advertised = Advertised {
+        host_v6: config.advertised_v6.map(|ip| host_text(ip.into())),
+        ..base.advertised.clone()
     };
     let endpoint = EndpointConfig {
+        advertised,
         generation: config.generation as u16,
         product: config.user_agent.clone(),
         guard: AddressGuard::new(move |address| directory.may_send_to(address)),
-        ..EndpointConfig::new(host, local.port())
+        ..base
     };
     let limiter = Limiter::new(clock::monotonic(), config.limits.stateless_answers_per_s);
     Ok(Rc::new(Shard {
@@ -173,7 +175,7 @@ impl Shard {
             match self.socket.try_recv_from(buffer) {
                 Ok((length, source)) => {
                     let Some(datagram) = buffer.get(..length) else { return };
-                    self.receive(source, datagram);
+                    self.receive(canonical(source), datagram);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // An ICMP error of an earlier datagram: nothing to read, nothing lost.

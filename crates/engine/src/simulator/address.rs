@@ -17,14 +17,6 @@ pub(super) fn uri_user(text: &str) -> String {
     user
 }
 
-/// An address as it stands in a URI.
-pub(super) fn host_text(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    }
-}
-
 /// The address peers reach us at: the socket's, or the one the kernel would send from.
 pub(super) fn address_towards(local: SocketAddr, platform: SocketAddr) -> io::Result<IpAddr> {
     if !local.ip().is_unspecified() {

@@ -7,7 +7,6 @@ use tandem_sip::message::{FieldName, HeaderField, Method, reason_phrase};
 use tandem_sip::sdp::Direction;
 use tandem_sip::{LegId, Outcome, RequestFacts, TransactionId};
 
-use super::address::host_text;
 use super::behaviour::{Opening, Plan, Verdict, Voice, behaviour_of, plan_for};
 use super::call::{Call, Callee, Part};
 use super::call_log::{SimCall, SimDirection};
@@ -17,6 +16,7 @@ use super::ending::status;
 use super::gatekeeper::{Admission, challenge_kind};
 use super::line::LineCommand;
 use super::outcome::{EndedBy, FinalStatus, RtpFacts};
+use crate::config::host_text;
 
 /// Digits are dialled so long after the answer.
 const DIAL_AFTER: Duration = Duration::from_millis(500);

@@ -11,7 +11,7 @@ use tandem_sip::sdp::Direction;
 use tandem_sip::{CommandError, LegId, OutgoingInvite};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::address::{host_text, uri_user};
+use super::address::uri_user;
 use super::behaviour::Voice;
 use super::call::{Call, Caller, Part};
 use super::call_log::{SimCall, SimDirection};
@@ -22,6 +22,7 @@ use super::gatekeeper::answer_challenge;
 use super::line::{LineCommand, LineReport, LineResult};
 use super::mouth::tone_clip;
 use super::outcome::{EndedBy, FinalStatus, Progress, RtpFacts};
+use crate::config::host_text;
 
 /// Our own ring limit comes first; the endpoint's is so much later.
 const RING_BACKSTOP: Duration = Duration::from_secs(30);

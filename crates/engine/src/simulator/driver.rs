@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::address::{address_towards, host_text};
+use super::address::address_towards;
 use super::call::Call;
 use super::call_log::{CallLog, CallTable, SimEvent};
 use super::call_spec::CallSpec;
@@ -36,6 +36,7 @@ use super::line::{LineCommand, LineEnd, LineReport};
 use super::media::melody;
 use super::outcome::{EndedBy, FinalStatus};
 use super::phone::{Phone, RegisterError, Registration};
+use crate::config::host_text;
 
 /// Names a call inside the driver; never used again.
 pub(super) type CallKey = u64;

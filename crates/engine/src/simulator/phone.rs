@@ -11,10 +11,11 @@ use tandem_sip::{Flow, OutgoingRequest, RequestId, ResponseFacts, Transport};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::address::{host_text, uri_user};
+use super::address::uri_user;
 use super::behaviour::Plan;
 use super::driver::{Alarm, Driver};
 use super::gatekeeper::answer_challenge;
+use crate::config::host_text;
 
 /// A user to register.
 #[derive(Clone)]

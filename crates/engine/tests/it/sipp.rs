@@ -1,13 +1,15 @@
 //! A peer nobody here wrote: sipp calls through the engine to sipp, with its own scenarios.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::Stdio;
 use std::time::Duration;
 
 use tandem_model::HangupCause;
 use tokio::process::{Child, Command};
 
-use crate::support::{World, engine, loopback, route_to};
+use crate::support::{World, engine_with, route_to};
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Calls of one run.
 const CALLS: usize = 20;
@@ -15,14 +17,15 @@ const CALLS: usize = 20;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A port that was free a moment ago; sipp takes no socket of ours.
-fn free_port() -> u16 {
-    UdpSocket::bind(loopback(0)).unwrap().local_addr().unwrap().port()
+fn free_port(ip: IpAddr) -> u16 {
+    UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn sipp(folder: &std::path::Path, arguments: &[&str]) -> Child {
+fn sipp(folder: &std::path::Path, ip: IpAddr, arguments: &[&str]) -> Child {
+    let ip = if ip.is_ipv4() { ip.to_string() } else { format!("[{ip}]") };
     Command::new("sipp")
         .args(arguments)
-        .args(["-i", "127.0.0.1", "-nostdin", "-trace_err", "-timeout", "25s", "-timeout_error"])
+        .args(["-i", &ip, "-nostdin", "-trace_err", "-timeout", "25s", "-timeout_error"])
         .current_dir(folder)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -38,23 +41,27 @@ fn errors(folder: &std::path::Path) -> String {
         .collect()
 }
 
-async fn calls_through(with_digest: bool) {
+async fn calls_through(with_digest: bool, ip: IpAddr) {
     let folder = tempfile::tempdir().unwrap();
-    let (caller, callee) = (free_port(), free_port());
+    let (caller, callee) = (free_port(ip), free_port(ip));
     let world = World::new();
     if with_digest {
-        world.digest_trunk("127.0.0.1");
+        world.digest_trunk(&ip.to_string());
         world.user("pbx", "secret");
         std::fs::write(folder.path().join("uac.xml"), DIGEST_CALLER).unwrap();
     } else {
-        world.acl_trunk(loopback(caller));
+        world.acl_trunk(SocketAddr::new(ip, caller));
     }
-    world.bridge_to(vec![route_to(loopback(callee))]);
-    let engine = engine(&world).await;
+    world.bridge_to(vec![route_to(SocketAddr::new(ip, callee))]);
+    let engine = engine_with(&world, |config| {
+        config.sip_bind = SocketAddr::new(ip, 0);
+        config.advertised_ip = ip;
+    })
+    .await;
     let target: SocketAddr = engine.sip_addr();
 
     let count = CALLS.to_string();
-    let mut uas = sipp(folder.path(), &["-sn", "uas", "-p", &callee.to_string(), "-m", &count]);
+    let mut uas = sipp(folder.path(), ip, &["-sn", "uas", "-p", &callee.to_string(), "-m", &count]);
     let scenario = if with_digest { ["-sf", "uac.xml"] } else { ["-sn", "uac"] };
     let (port, target) = (caller.to_string(), target.to_string());
     let arguments = [
@@ -73,7 +80,7 @@ async fn calls_through(with_digest: bool) {
         "-s",
         "+918012345678",
     ];
-    let mut uac = sipp(folder.path(), &[&scenario[..], &arguments, &[&target]].concat());
+    let mut uac = sipp(folder.path(), ip, &[&scenario[..], &arguments, &[&target]].concat());
 
     let status = tokio::time::timeout(LIMIT, uac.wait()).await.expect("sipp ends").unwrap();
     assert!(status.success(), "the caller's sipp: {status}\n{}", errors(folder.path()));
@@ -89,12 +96,17 @@ async fn calls_through(with_digest: bool) {
 
 #[tokio::test]
 async fn sipp_calls_sipp_through_an_acl_trunk() {
-    calls_through(false).await;
+    calls_through(false, V4).await;
 }
 
 #[tokio::test]
 async fn sipp_calls_sipp_with_digest() {
-    calls_through(true).await;
+    calls_through(true, V4).await;
+}
+
+#[tokio::test]
+async fn sipp_calls_sipp_over_ipv6() {
+    calls_through(false, IpAddr::V6(Ipv6Addr::LOCALHOST)).await;
 }
 
 const DIGEST_CALLER: &str = r#"<?xml version="1.0" encoding="ISO-8859-1" ?>

@@ -376,7 +376,7 @@ impl Planner<'_> {
             credentials: None,
             nat,
         };
-        let host_name = host.split(':').next().unwrap_or(host).to_ascii_lowercase();
+        let host_name = host_without_port(host).to_ascii_lowercase();
         if host_name == hosts.registrar || hosts.addresses.contains(&host_name) {
             let endpoint = self.directory.endpoint(user).filter(|endpoint| endpoint.account == account.id);
             let Some(endpoint) = endpoint else { return Err(Refusal::new(ErrorCode::EndpointNotRegistered)) };
@@ -575,6 +575,14 @@ fn digits_or_text(text: &str, rules: CountryRules) -> String {
     match normalise(text, rules) {
         Ok(Dialled::Number(number)) => number.digits().to_owned(),
         _ => text.to_owned(),
+    }
+}
+
+/// The host of `host[:port]`, an IPv6 address without its brackets.
+fn host_without_port(host: &str) -> &str {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => host.split(':').next().unwrap_or(host),
     }
 }
 

@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use secrecy::SecretString;
 use tandem_model::ports::{DigestPolicy, Transport};
 use tandem_model::{AccountId, ApplicationPlan, E164, HttpMethod, TrunkId, UrlCall};
@@ -23,8 +22,9 @@ use super::Directory;
 use super::attached::{Attachable, Attached};
 use super::entry::{
     AccountEntry, ApplicationEntry, CarrierEntry, CredentialEntry, DeckEntry, EndpointEntry, NumberEntry,
-    NumberFormat, SourceEntry, TrunkEntry, UriEntry,
+    NumberFormat, TrunkEntry, UriEntry,
 };
+use super::sources::{network, sources};
 use crate::auth::{Vault, VaultError, context};
 
 /// A change made by another process is seen within this.
@@ -424,8 +424,11 @@ impl Feed {
     }
 
     async fn carrier_entry(&self, row: &CarrierRow) -> Result<CarrierEntry, LoadError> {
-        let host = format!("{}:{}", row.host, row.port);
-        let address = tokio::net::lookup_host(&host).await.ok().and_then(|mut found| found.next());
+        // A literal IPv6 address may be written with brackets or without; a name never has either.
+        let host = row.host.trim_start_matches('[').trim_end_matches(']');
+        let address =
+            tokio::net::lookup_host((host, row.port as u16)).await.ok().and_then(|mut found| found.next());
+        let address = address.map(|found| SocketAddr::new(found.ip().to_canonical(), found.port()));
         if address.is_none() {
             tracing::warn!(carrier = %row.name, host = %row.host, "a carrier's host does not resolve; it takes no calls");
         }
@@ -500,31 +503,6 @@ fn calling_code(country: &str) -> Option<String> {
     }
     let database = &*phonenumber::metadata::DATABASE;
     database.by_id(&text.to_ascii_uppercase()).map(|metadata| metadata.country_code().to_string())
-}
-
-/// Where a carrier's calls come from: what the operator listed, else its own address; a carrier on this very machine is told apart by
-/// its port.
-fn sources(row: &CarrierRow, address: Option<SocketAddr>) -> Vec<SourceEntry> {
-    if row.source_addresses.is_empty() {
-        let port = |address: SocketAddr| address.ip().is_loopback().then(|| address.port());
-        return address
-            .map(|address| SourceEntry { ip: address.ip(), port: port(address) })
-            .into_iter()
-            .collect();
-    }
-    row.source_addresses
-        .iter()
-        .filter_map(|text| {
-            if let Ok(address) = text.parse::<SocketAddr>() {
-                return Some(SourceEntry { ip: address.ip(), port: Some(address.port()) });
-            }
-            text.parse::<IpAddr>().ok().map(|ip| SourceEntry { ip, port: None })
-        })
-        .collect()
-}
-
-fn network(text: &str) -> Option<IpNet> {
-    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 fn method(text: &str) -> HttpMethod {

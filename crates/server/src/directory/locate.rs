@@ -110,6 +110,7 @@ impl ports::Directory for Directory {
     }
 
     fn may_send_to(&self, address: SocketAddr) -> bool {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         // Peers the operator configured or that proved themselves may be private; strangers' words may not point there.
         self.egress.permits(address.ip())
             || self.is_known_source(address)

@@ -10,6 +10,7 @@ mod load;
 mod locate;
 mod rounds;
 mod secrets;
+mod sources;
 mod table;
 
 use std::sync::{Arc, PoisonError, RwLock};

@@ -36,13 +36,17 @@ impl Timers {
     }
 }
 
-/// The address put into Via and Contact.
+/// The addresses put into Via and Contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advertised {
     /// Host name or address (IPv6 in brackets) as peers should see it.
     pub host: String,
-    /// Port for UDP and TCP.
+    /// The same for peers reached over IPv6, where it is another one.
+    pub host_v6: Option<String>,
+    /// Port for UDP.
     pub port: u16,
+    /// Port for TCP.
+    pub tcp_port: u16,
     /// Port for TLS.
     pub tls_port: u16,
     /// Port for WebSocket transports.
@@ -50,10 +54,19 @@ pub struct Advertised {
 }
 
 impl Advertised {
+    /// The host that the far end of a flow can reach: one of its own address family.
+    pub fn host_for(&self, flow: Flow) -> &str {
+        match &self.host_v6 {
+            Some(host) if flow.remote.is_ipv6() => host,
+            _ => &self.host,
+        }
+    }
+
     /// The port peers reach over a transport.
     pub fn port_for(&self, transport: Transport) -> u16 {
         match transport {
-            Transport::Udp | Transport::Tcp => self.port,
+            Transport::Udp => self.port,
+            Transport::Tcp => self.tcp_port,
             Transport::Tls => self.tls_port,
             Transport::Ws | Transport::Wss => self.ws_port,
         }
@@ -190,7 +203,14 @@ impl EndpointConfig {
         Self {
             shard: 0,
             generation: 0,
-            advertised: Advertised { host: host.into(), port, tls_port: 5061, ws_port: 443 },
+            advertised: Advertised {
+                host: host.into(),
+                host_v6: None,
+                port,
+                tcp_port: port,
+                tls_port: 5061,
+                ws_port: 443,
+            },
             product: "Tandem".to_owned(),
             timers: Timers::default(),
             limits: Limits::default(),

@@ -167,7 +167,7 @@ impl Endpoint {
                 if let Some(session) = session {
                     leg.session = Some(SessionTimer::starting(now, session));
                 }
-                let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), leg.flow.transport);
+                let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), leg.flow);
                 self.reply(now, server, Reply::status(200), |writer| {
                     writer.field(HeaderName::Contact, contact.as_str());
                     print_session(writer, session);
@@ -232,7 +232,7 @@ impl Endpoint {
     /// Answer the peer's offer with 200.
     pub(super) fn accept_offer(&mut self, now: Instant, key: Key, server: Key, sdp: &[u8]) -> bool {
         let Some(leg) = self.legs.get(key) else { return false };
-        let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), leg.flow.transport);
+        let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), leg.flow);
         let session = leg.session.map(|timer| crate::leg::SessionRequest {
             interval: timer.interval,
             we_refresh: timer.we_refresh,

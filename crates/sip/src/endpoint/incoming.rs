@@ -137,7 +137,7 @@ impl Endpoint {
 
     pub(super) fn send_provisional(&mut self, now: Instant, key: Key, status: u16, sdp: &[u8]) {
         let Some(leg) = self.legs.get_mut(key) else { return };
-        let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), leg.flow.transport);
+        let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), leg.flow);
         let Phase::Incoming(incoming) = &mut leg.phase else { return };
         let server = incoming.server;
         let rseq = incoming.requires_100rel.then_some(incoming.next_rseq);
@@ -172,7 +172,7 @@ impl Endpoint {
 
     pub(super) fn send_answer(&mut self, now: Instant, key: Key, sdp: &[u8]) -> bool {
         let Some(leg) = self.legs.get_mut(key) else { return false };
-        let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), leg.flow.transport);
+        let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), leg.flow);
         let Phase::Incoming(incoming) = &leg.phase else { return false };
         let (server, session) = (incoming.server, incoming.session);
         leg.phase = Phase::Confirmed;

@@ -134,7 +134,7 @@ impl Endpoint {
         dialog.local_cseq = dialog.local_cseq.saturating_add(ORPHAN_CSEQ_STEP).min((1 << 31) - 1);
         let branch = self.new_mark();
         let mut buffer = std::mem::take(&mut self.buffer);
-        let via = self.via_line(flow.transport, branch);
+        let via = self.via_line(flow, branch);
         dialog.print_request(&mut buffer, "BYE", dialog.local_cseq, via, MAX_FORWARDS).finish("", b"");
         let bye = Packet::new(&buffer);
         self.buffer = buffer;
@@ -151,7 +151,7 @@ impl Endpoint {
         dialog.route_set = routes(&pending.route)?;
         let flow = snapshot.flow;
         let mut buffer = std::mem::take(&mut self.buffer);
-        let via: ViaLine<'_> = self.via_line(flow.transport, branch);
+        let via: ViaLine<'_> = self.via_line(flow, branch);
         let mut writer: MessageWriter<'_> =
             dialog.print_request(&mut buffer, "INVITE", pending.cseq, via, MAX_FORWARDS);
         writer.finish("", b"");

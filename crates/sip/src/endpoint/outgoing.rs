@@ -83,10 +83,10 @@ impl Endpoint {
         let leg = self.legs.get_mut(key)?;
         leg.dialog.local_cseq += 1;
         let leg = self.legs.get(key)?;
-        let via = self.via_line(flow.transport, branch);
+        let via = self.via_line(flow, branch);
         let cseq = leg.dialog.local_cseq;
         let mut writer = leg.dialog.print_request(&mut buffer, "INVITE", cseq, via, invite.max_forwards);
-        let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), flow.transport);
+        let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), flow);
         writer.field(HeaderName::Contact, contact.as_str());
         writer.field(HeaderName::Allow, ALLOW);
         writer.field(HeaderName::Supported, SUPPORTED_AS_CLIENT);

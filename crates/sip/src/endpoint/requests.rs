@@ -83,7 +83,7 @@ impl Endpoint {
         let tag = self.new_mark();
         let flow = request.flow;
         let mut buffer = std::mem::take(&mut self.buffer);
-        let via = self.via_line(flow.transport, branch);
+        let via = self.via_line(flow, branch);
         let method = request.method.as_str();
         let mut writer = MessageWriter::request(&mut buffer, method, request.request_uri.as_str());
         writer.formatted(HeaderName::Via, format_args!("{via}"));
@@ -100,7 +100,7 @@ impl Endpoint {
         writer.formatted(HeaderName::MaxForwards, format_args!("{MAX_FORWARDS}"));
         let has_contact = request.headers.iter().any(|field| *field.name() == FieldName::Contact);
         if let Some(user) = request.contact_user.as_deref().filter(|_| !has_contact) {
-            let contact = ContactLine::new(&self.config, Some(user), flow.transport);
+            let contact = ContactLine::new(&self.config, Some(user), flow);
             writer.field(HeaderName::Contact, contact.as_str());
         }
         writer.field(HeaderName::UserAgent, &self.config.product);

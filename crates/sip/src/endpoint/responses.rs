@@ -203,7 +203,7 @@ impl Endpoint {
         dialog.local_cseq += 1;
         let branch = self.new_mark();
         let mut buffer = std::mem::take(&mut self.buffer);
-        let via = self.via_line(flow.transport, branch);
+        let via = self.via_line(flow, branch);
         dialog.print_request(&mut buffer, "BYE", dialog.local_cseq, via, MAX_FORWARDS).finish("", b"");
         let packet = Packet::new(&buffer);
         self.buffer = buffer;

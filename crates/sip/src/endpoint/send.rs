@@ -9,7 +9,7 @@ use super::tables::ClientUser;
 use super::{Endpoint, EndpointConfig, Event, NatPolicy, Output, Packet, Reason, ReasonProtocol};
 use crate::arena::Key;
 use crate::dialog::{MAX_FORWARDS, ViaLine};
-use crate::flow::{Flow, Transport};
+use crate::flow::Flow;
 use crate::identity::Mark;
 use crate::leg::Leg;
 use crate::message::{HeaderName, MessageWriter, Method, Request};
@@ -33,7 +33,8 @@ pub(super) struct ContactLine {
 }
 
 impl ContactLine {
-    pub(super) fn new(config: &EndpointConfig, user: Option<&str>, transport: Transport) -> Self {
+    pub(super) fn new(config: &EndpointConfig, user: Option<&str>, flow: Flow) -> Self {
+        let (advertised, transport) = (&config.advertised, flow.transport);
         let mut text = String::with_capacity(72);
         text.push_str("<sip:");
         if let Some(user) = user {
@@ -42,7 +43,7 @@ impl ContactLine {
         }
         let _ = fmt::write(
             &mut text,
-            format_args!("{}:{}", config.advertised.host, config.advertised.port_for(transport)),
+            format_args!("{}:{}", advertised.host_for(flow), advertised.port_for(transport)),
         );
         if let Some(value) = transport.uri_parameter() {
             text.push_str(";transport=");
@@ -102,10 +103,10 @@ impl Endpoint {
         Mark { shard: self.config.shard, generation: self.config.generation, unique }
     }
 
-    pub(super) fn via_line(&self, transport: Transport, branch: Mark) -> ViaLine<'_> {
+    pub(super) fn via_line(&self, flow: Flow, branch: Mark) -> ViaLine<'_> {
         let advertised = &self.config.advertised;
-        let port = advertised.port_for(transport);
-        ViaLine { transport: transport.via_token(), host: &advertised.host, port, branch }
+        let port = advertised.port_for(flow.transport);
+        ViaLine { transport: flow.transport.via_token(), host: advertised.host_for(flow), port, branch }
     }
 
     /// Send a response in a server transaction.
@@ -203,10 +204,10 @@ impl Endpoint {
         let cseq = leg.dialog.local_cseq;
         let leg = self.legs.get(key)?;
         let flow = self.destination(leg);
-        let via = self.via_line(flow.transport, branch);
+        let via = self.via_line(flow, branch);
         let mut writer = leg.dialog.print_request(&mut buffer, method.as_str(), cseq, via, MAX_FORWARDS);
         if matches!(method, Method::Invite | Method::Update) {
-            let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), flow.transport);
+            let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), flow);
             writer.field(HeaderName::Contact, contact.as_str());
             writer.field(HeaderName::Allow, ALLOW);
             writer.field(HeaderName::Supported, SUPPORTED_AS_CLIENT);
@@ -228,7 +229,7 @@ impl Endpoint {
     ) -> Packet {
         let branch = self.new_mark();
         let mut buffer = std::mem::take(&mut self.buffer);
-        let via = self.via_line(flow.transport, branch);
+        let via = self.via_line(flow, branch);
         dialog.print_request(&mut buffer, "ACK", cseq, via, MAX_FORWARDS).finish(SDP, sdp);
         let packet = Packet::new(&buffer);
         self.buffer = buffer;

@@ -255,6 +255,8 @@ impl Peer {
         let address = description
             .connection_of(media)
             .and_then(|connection| connection.host.ip())
+            // An IPv4 address written as an IPv6 one is the IPv4 address.
+            .map(|address| address.to_canonical())
             .filter(|address| !address.is_multicast())
             .ok_or(NegotiationError::UnusableAddress)?;
         let rtp = SocketAddr::new(address, media.port);

@@ -36,6 +36,7 @@ fn config(pairs: u16) -> MediaPlaneConfig {
     MediaPlaneConfig {
         bind_ip: Ipv4Addr::LOCALHOST.into(),
         advertised_ip: Ipv4Addr::LOCALHOST.into(),
+        advertised_v6: None,
         ports: port_range(pairs),
         quarantine: Duration::from_secs(30),
         threads: 1,
@@ -76,7 +77,13 @@ struct Line {
 impl Line {
     fn open(plane: &MediaPlane, beside: Option<&Line>) -> Self {
         let (sender, events) = event_channel();
-        let leg = plane.open(OpenLeg { beside: beside.map(|line| line.leg.key()), events: sender }).unwrap();
+        let leg = plane
+            .open(OpenLeg {
+                beside: beside.map(|line| line.leg.key()),
+                toward: Ipv4Addr::LOCALHOST.into(),
+                events: sender,
+            })
+            .unwrap();
         let phone = Phone::new(leg.local_rtp());
         Self { leg, events, phone }
     }

@@ -4,7 +4,7 @@ use super::*;
 
 fn open(plane: &MediaPlane) -> Result<RtpLeg, OpenError> {
     let (events, _) = event_channel();
-    plane.open(OpenLeg { beside: None, events })
+    plane.open(OpenLeg { beside: None, toward: Ipv4Addr::LOCALHOST.into(), events })
 }
 
 #[test]

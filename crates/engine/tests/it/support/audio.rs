@@ -54,9 +54,14 @@ impl Voice {
 
     /// A voice of another payload type.
     pub(crate) async fn with_payload(payload_type: u8) -> Self {
+        Self::start_at(std::net::Ipv4Addr::LOCALHOST.into(), payload_type).await
+    }
+
+    /// A voice at an address of this machine.
+    pub(crate) async fn start_at(ip: std::net::IpAddr, payload_type: u8) -> Self {
         // A SIP peer's RTP port must be even, and the port above it must not be somebody's RTP.
         let socket = loop {
-            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let socket = UdpSocket::bind((ip, 0)).await.unwrap();
             if socket.local_addr().unwrap().port() % 2 == 0 {
                 break socket;
             }
@@ -85,9 +90,11 @@ impl Voice {
     /// The same with formats and a direction.
     pub(crate) fn sdp_with(&self, formats: &str, direction: &str) -> String {
         format!(
-            "v=0\r\no=peer 1 {version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+            "v=0\r\no=peer 1 {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP {formats}\r\na=rtpmap:101 telephone-event/8000\r\na={direction}\r\n",
             version = direction.len() + formats.len(),
+            family = if self.local.is_ipv4() { "IP4" } else { "IP6" },
+            ip = self.local.ip(),
             port = self.local.port(),
         )
     }
@@ -131,9 +138,9 @@ impl Voice {
 pub(crate) fn rtp_address(sdp: &str) -> SocketAddr {
     let line =
         |prefix: &str| sdp.lines().find_map(|line| line.strip_prefix(prefix)).expect("the line is there");
-    let ip = line("c=IN IP4 ").trim();
-    let port = line("m=audio ").split(' ').next().unwrap();
-    format!("{ip}:{port}").parse().unwrap()
+    let ip = line("c=IN ").trim().split_once(' ').unwrap().1.parse().unwrap();
+    let port = line("m=audio ").split(' ').next().unwrap().parse().unwrap();
+    SocketAddr::new(ip, port)
 }
 
 impl Shared {

@@ -42,9 +42,15 @@ struct Core {
 impl Peer {
     /// A peer on a free port.
     pub(crate) async fn start() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(std::net::Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// A peer on a free port of an address of this machine.
+    pub(crate) async fn start_at(ip: std::net::IpAddr) -> Self {
+        let socket = UdpSocket::bind((ip, 0)).await.unwrap();
         let local = socket.local_addr().unwrap();
-        let config = EndpointConfig::new("127.0.0.1", local.port());
+        let host = if ip.is_ipv4() { ip.to_string() } else { format!("[{ip}]") };
+        let config = EndpointConfig::new(host, local.port());
         let endpoint = Endpoint::new(config, entropy::bytes());
         let core = Mutex::new(Core { endpoint, events: VecDeque::new(), received: Vec::new() });
         let shared = Arc::new(Shared { socket, local, core, changed: Notify::new(), rearm: Notify::new() });
