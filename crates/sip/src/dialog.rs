@@ -90,14 +90,17 @@ impl Dialog {
     ) -> MessageWriter<'b> {
         let strict_router = self.first_route().filter(|route| !route.view().is_loose_router());
         let request_uri = strict_router.as_ref().unwrap_or(&self.remote_target);
-        let mut writer = MessageWriter::request(buffer, method, request_uri.as_str());
+        let mut writer = MessageWriter::request(buffer, method, request_uri.view().without_headers());
         writer.formatted(HeaderName::Via, format_args!("{via}"));
         let skipped = usize::from(strict_router.is_some());
         for route in self.route_set.iter().skip(skipped) {
             writer.field(HeaderName::Route, route);
         }
         if strict_router.is_some() {
-            writer.formatted(HeaderName::Route, format_args!("<{}>", self.remote_target));
+            writer.formatted(
+                HeaderName::Route,
+                format_args!("<{}>", self.remote_target.view().without_headers()),
+            );
         }
         writer.formatted(HeaderName::From, format_args!("{};tag={}", self.local, self.local_tag));
         if self.remote_tag.is_empty() {

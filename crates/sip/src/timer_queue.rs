@@ -33,6 +33,17 @@ impl<T: Ord + Copy> TimerQueue<T> {
         }
     }
 
+    /// Deadlines waiting, those of entries that are gone included.
+    pub(crate) fn len(&self) -> usize {
+        self.ring.len() + self.heap.len()
+    }
+
+    /// Keep only what `is_wanted` says.
+    pub(crate) fn retain(&mut self, mut is_wanted: impl FnMut(Instant, T) -> bool) {
+        self.ring.retain(|(at, target)| is_wanted(*at, *target));
+        self.heap.retain(|Reverse((at, target))| is_wanted(*at, *target));
+    }
+
     pub(crate) fn next_at(&self) -> Option<Instant> {
         let ring = self.ring.front().map(|(at, _)| *at);
         let heap = self.heap.peek().map(|Reverse((at, _))| *at);

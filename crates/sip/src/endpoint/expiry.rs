@@ -11,7 +11,28 @@ use crate::leg::{CallProgress, OfferPurpose, OwnOffer, Phase, Repeat};
 use crate::message::{HeaderName, Method};
 use crate::transaction::{ClientTimeout, ServerTimeout};
 
+/// Deadlines of entries that are gone, which may wait in the queue beside as many as there are entries.
+pub(super) const STALE_TIMERS: usize = 1024;
+
 impl Endpoint {
+    /// A deadline stays in the queue when its entry goes, and some lie far ahead (a session of a day): drop those
+    /// once they outnumber the rest.
+    pub(super) fn forget_stale_timers(&mut self) {
+        let entries = self.legs.len() + self.servers.len() + self.clients.len();
+        if self.timers.len() <= 2 * entries + STALE_TIMERS {
+            return;
+        }
+        let (legs, servers, clients) = (&self.legs, &self.servers, &self.clients);
+        self.timers.retain(|at, target| {
+            let armed = match target {
+                Target::Leg(key) => legs.get(key).and_then(|leg| leg.armed),
+                Target::Server(key) => servers.get(key).and_then(|entry| entry.armed),
+                Target::Client(key) => clients.get(key).and_then(|entry| entry.armed),
+            };
+            armed == Some(at)
+        });
+    }
+
     pub(super) fn expire(&mut self, now: Instant) {
         while let Some((at, target)) = self.timers.pop_due(now) {
             // An entry that re-armed earlier has left this look behind.

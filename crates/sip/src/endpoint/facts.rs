@@ -11,6 +11,8 @@ use crate::message::{
 };
 
 const MAX_FORWARDS_IF_ABSENT: u8 = 70;
+/// Longest session interval that is kept (RFC 4028 asks for half an hour).
+const MAX_SESSION_EXPIRES: Duration = Duration::from_hours(24);
 /// Parts looked at in a multipart body.
 const MAX_PARTS: usize = 8;
 
@@ -100,13 +102,17 @@ pub(super) fn reason(headers: &Headers<'_>) -> Option<Reason> {
 /// Session-Expires of a request (RFC 4028 §4); `we_refresh` is the answerer's view.
 pub(super) fn session_request(headers: &Headers<'_>) -> Option<SessionRequest> {
     let (interval, refresher) = session_expires(headers)?;
+    // The answerer may shorten the interval (§9), and prints the shorter one.
+    let interval = interval.min(MAX_SESSION_EXPIRES);
     Some(SessionRequest { interval, we_refresh: refresher == Some(Refresher::Uas) })
 }
 
 /// Session-Expires of a response to us; `we_refresh` is the asker's view.
 pub(super) fn session_answer(headers: &Headers<'_>) -> Option<SessionRequest> {
     let (interval, refresher) = session_expires(headers)?;
-    Some(SessionRequest { interval, we_refresh: refresher == Some(Refresher::Uac) })
+    // An interval so long that nobody waits for its end is none.
+    (interval <= MAX_SESSION_EXPIRES)
+        .then_some(SessionRequest { interval, we_refresh: refresher == Some(Refresher::Uac) })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,6 +140,19 @@ pub(super) fn unsupported(headers: &Headers<'_>) -> Option<String> {
         .filter(|tag| !["timer", "100rel"].iter().any(|known| known.eq_ignore_ascii_case(tag)))
         .collect();
     (!tags.is_empty()).then(|| tags.join(", "))
+}
+
+/// Whether the sender of an INVITE can read our answer: without Accept it can (RFC 3261 §20.1); an
+/// Accept that leaves out session descriptions says that no answer of ours is of use.
+pub(super) fn takes_session_description(headers: &Headers<'_>) -> bool {
+    if headers.first(HeaderName::Accept).is_none() {
+        return true;
+    }
+    headers.elements(HeaderName::Accept).any(|range| {
+        let media_type = range.split(';').next().unwrap_or(range).trim();
+        ["application/sdp", "application/*", "*/*"].iter().any(|known| known.eq_ignore_ascii_case(media_type))
+            || is_multipart(media_type)
+    })
 }
 
 /// Whether a list header holds a token.

@@ -62,6 +62,10 @@ pub struct EndpointStats {
     pub server_transactions: usize,
     /// Client transactions in the table.
     pub client_transactions: usize,
+    /// Entries of the indexes into those tables: none may outlive what it points to.
+    pub index_entries: usize,
+    /// Deadlines in the timer queue.
+    pub timers: usize,
     /// Messages dropped or answered 4xx because they could not be parsed.
     pub malformed: u64,
     /// Requests refused because a table was full.
@@ -142,6 +146,7 @@ impl Endpoint {
             Input::TransportFailed { flow } => self.transport_failed(now, flow),
             Input::Timeout => self.expire(now),
         }
+        self.forget_stale_timers();
     }
 
     /// The next thing to do, until `None`.
@@ -160,6 +165,11 @@ impl Endpoint {
             legs: self.legs.len(),
             server_transactions: self.servers.len(),
             client_transactions: self.clients.len(),
+            index_entries: self.server_index.len()
+                + self.merge_index.len()
+                + self.client_index.len()
+                + self.dialog_index.len(),
+            timers: self.timers.len(),
             malformed: self.counters.malformed,
             refused_full: self.counters.refused_full,
             strays: self.counters.strays,

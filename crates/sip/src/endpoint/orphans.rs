@@ -184,9 +184,9 @@ impl Endpoint {
             format!("{};tag={}", dialog.remote, dialog.remote_tag)
         };
         let vias = pending.vias.iter().map(String::as_str).take(MAX_ROUTES);
-        let cseq = (pending.cseq, "INVITE");
+        let cseq = format!("{} INVITE", pending.cseq);
         let template =
-            ReplyTemplate::from_parts(&mut self.buffer, vias, &from, &dialog.local, &dialog.call_id, cseq);
+            ReplyTemplate::from_parts(&mut self.buffer, vias, &from, &dialog.local, &dialog.call_id, &cseq);
         let server = self.reopen_server(now, snapshot.flow, template, dialog.local_tag, index);
         let Some(server) = server else { return Outcome::Refused };
         let repetition = match snapshot.state {

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::facts::{is_multipart, reason, request_facts, session_description, session_request, unsupported};
+use super::facts::{
+    is_multipart, reason, request_facts, session_description, session_request, takes_session_description,
+    unsupported,
+};
 use super::send::{Reply, SDP};
 use super::tables::{Cancel, ClientUser, ServerUser};
 use super::{Endpoint, Event, LegId, Termination, TransactionId};
@@ -54,17 +57,17 @@ impl Endpoint {
             value(HeaderName::From),
             value(HeaderName::To),
             value(HeaderName::CallId),
-            value(HeaderName::CSeq).and_then(|cseq| cseq.split_once(' ')),
+            value(HeaderName::CSeq),
         ) else {
             return;
         };
-        let Some(via) = headers.elements(HeaderName::Via).next().and_then(Via::parse) else { return };
-        let number = cseq.0.parse().unwrap_or(0);
-        let vias = headers.elements(HeaderName::Via);
-        let template =
-            ReplyTemplate::from_parts(&mut self.buffer, vias, from, to, call_id, (number, cseq.1.trim()));
+        let Some(via) = headers.elements(HeaderName::Via).next() else { return };
+        // A Via that cannot be read is repeated as it came, to where it came from.
+        let destination = Via::parse(via).map_or(flow, |via| reply_flow(&via, flow));
+        let vias = headers.values(HeaderName::Via);
+        let template = ReplyTemplate::from_parts(&mut self.buffer, vias, from, to, call_id, cseq);
         let phrase = (status == 400).then(|| format!("Bad Request: {error}"));
-        self.refuse_from(reply_flow(&via, flow), &template, status, phrase.as_deref(), None);
+        self.refuse_from(destination, &template, status, phrase.as_deref(), None);
     }
 
     fn receive_request(&mut self, now: Instant, flow: Flow, request: &Request<'_>) {
@@ -190,6 +193,10 @@ impl Endpoint {
             && !common.media_type().is_some_and(is_multipart);
         if has_foreign_body {
             self.refuse(flow, request, 415, Some((HeaderName::Accept, SDP)));
+            return;
+        }
+        if !takes_session_description(&common.headers) {
+            self.refuse(flow, request, 406, None);
             return;
         }
         let session = session_request(&common.headers);

@@ -85,7 +85,8 @@ impl Endpoint {
         let mut buffer = std::mem::take(&mut self.buffer);
         let via = self.via_line(flow, branch);
         let method = request.method.as_str();
-        let mut writer = MessageWriter::request(&mut buffer, method, request.request_uri.as_str());
+        let mut writer =
+            MessageWriter::request(&mut buffer, method, request.request_uri.view().without_headers());
         writer.formatted(HeaderName::Via, format_args!("{via}"));
         for route in &request.route {
             writer.formatted(HeaderName::Route, format_args!("<{route}>"));

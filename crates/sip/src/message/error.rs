@@ -43,6 +43,9 @@ pub enum ParseError {
     /// A header that may stand once stands twice.
     #[error("duplicate {}", .0.as_str())]
     Duplicate(HeaderName),
+    /// A list header holds more than [`MAX_LIST_ELEMENTS`](super::MAX_LIST_ELEMENTS).
+    #[error("too many elements in {}", .0.as_str())]
+    TooManyElements(HeaderName),
     /// A header's value breaks its grammar.
     #[error("malformed {}", .0.as_str())]
     Malformed(HeaderName),
@@ -76,6 +79,7 @@ impl ParseError {
             | Self::TooManyHeaders
             | Self::Missing(_)
             | Self::Duplicate(_)
+            | Self::TooManyElements(_)
             | Self::Malformed(_)
             | Self::MethodMismatch
             | Self::BodyTooShort => Deserves::Answer(400),

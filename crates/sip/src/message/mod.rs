@@ -25,8 +25,6 @@ mod uri;
 mod value;
 
 #[cfg(test)]
-mod corpus_tests;
-#[cfg(test)]
 mod parse_tests;
 
 pub use address::{Address, MAX_DISPLAY_NAME_BYTES};

@@ -16,8 +16,45 @@ pub const MAX_DATAGRAM_BYTES: usize = 8 * 1024;
 pub const MAX_STREAM_MESSAGE_BYTES: usize = 64 * 1024;
 /// Most header lines of a message.
 pub const MAX_HEADERS: usize = 64;
-/// Most elements taken from one kind of list header (Via, Route, Record-Route, Contact).
+/// Most elements of one list header over all its lines. A message with more of those that route it
+/// ([`LISTS`]) is refused; of others the first are read.
 pub const MAX_LIST_ELEMENTS: usize = 64;
+
+/// Lists that cannot be cut short without changing where messages go.
+const LISTS: [HeaderName; 6] = [
+    HeaderName::Via,
+    HeaderName::Route,
+    HeaderName::RecordRoute,
+    HeaderName::Contact,
+    HeaderName::Path,
+    HeaderName::ServiceRoute,
+];
+
+/// Headers that frame or identify a message, or decide what is done and when: a second one, even of the
+/// same value, makes the message ambiguous. Headers that are only shown may repeat; the first counts.
+const SINGLE: [HeaderName; 17] = [
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::MaxForwards,
+    HeaderName::ContentLength,
+    HeaderName::ContentType,
+    HeaderName::ContentDisposition,
+    HeaderName::Expires,
+    HeaderName::MinExpires,
+    HeaderName::SessionExpires,
+    HeaderName::MinSe,
+    HeaderName::RSeq,
+    HeaderName::RAck,
+    HeaderName::RetryAfter,
+    HeaderName::ReferTo,
+    HeaderName::Event,
+];
+
+const SINGLE_BITS: u64 = bits(&SINGLE);
+const LIST_BITS: u64 = bits(&LISTS);
+const _: () = assert!((HeaderName::Other as u64) < 64, "names fit into the bits of a u64");
 
 const INLINE_HEADERS: usize = 24;
 
@@ -57,15 +94,32 @@ impl<'a> Headers<'a> {
         self.values(name).flat_map(ListElements::new).take(MAX_LIST_ELEMENTS)
     }
 
-    /// The only value of a name that may stand once.
-    fn single(&self, name: HeaderName) -> Result<Option<&'a str>, ParseError> {
-        let mut values = self.values(name);
-        let value = values.next();
-        if values.next().is_some() { Err(ParseError::Duplicate(name)) } else { Ok(value) }
+    fn required(&self, name: HeaderName) -> Result<&'a str, ParseError> {
+        self.first(name).filter(|value| !value.is_empty()).ok_or(ParseError::Missing(name))
     }
 
-    fn required(&self, name: HeaderName) -> Result<&'a str, ParseError> {
-        self.single(name)?.filter(|value| !value.is_empty()).ok_or(ParseError::Missing(name))
+    /// Nothing of [`SINGLE`] stands twice, nothing of [`LISTS`] is longer than its limit.
+    fn check_counts(&self) -> Result<(), ParseError> {
+        let mut seen = 0_u64;
+        let mut commas = 0;
+        for header in &self.0 {
+            let bit = 1 << header.name as u64;
+            if bit & SINGLE_BITS & seen != 0 {
+                return Err(ParseError::Duplicate(header.name));
+            }
+            seen |= bit;
+            if bit & LIST_BITS != 0 {
+                commas += 1 + header.value.bytes().filter(|byte| *byte == b',').count();
+            }
+        }
+        // Commas also stand in quoted strings, so few of them settle it and many do not.
+        if commas <= MAX_LIST_ELEMENTS {
+            return Ok(());
+        }
+        let is_long = |name: &HeaderName| {
+            self.values(*name).flat_map(ListElements::new).nth(MAX_LIST_ELEMENTS).is_some()
+        };
+        LISTS.into_iter().find(is_long).map_or(Ok(()), |name| Err(ParseError::TooManyElements(name)))
     }
 }
 
@@ -210,6 +264,10 @@ impl<'a> Framed<'a> {
             UriError::UnknownScheme => ParseError::Scheme,
             _ => ParseError::RequestUri,
         })?;
+        // Headers of a Request-URI belong to whoever forms the request (§19.1.1): none is sent.
+        if uri.has_headers() {
+            return Err(ParseError::RequestUri);
+        }
         Ok(Message::Request(Request { method, method_token, uri, common }))
     }
 
@@ -218,6 +276,7 @@ impl<'a> Framed<'a> {
             return Err(defect);
         }
         let headers = self.headers;
+        headers.check_counts()?;
         let malformed = ParseError::Malformed;
         let call_id = headers.required(HeaderName::CallId)?;
         if call_id.contains([' ', '\t']) {
@@ -229,14 +288,14 @@ impl<'a> Framed<'a> {
         let mut vias = headers.elements(HeaderName::Via);
         let via = vias.next().ok_or(ParseError::Missing(HeaderName::Via))?;
         let via = Via::parse(via).ok_or(malformed(HeaderName::Via))?;
-        let max_forwards = match headers.single(HeaderName::MaxForwards)? {
+        let max_forwards = match headers.first(HeaderName::MaxForwards) {
             None => None,
             Some(text) => {
                 let hops = decimal(text).and_then(|hops| u8::try_from(hops).ok());
                 Some(hops.ok_or(malformed(HeaderName::MaxForwards))?)
             }
         };
-        let body = match headers.single(HeaderName::ContentLength)? {
+        let body = match headers.first(HeaderName::ContentLength) {
             None => self.rest,
             Some(text) => {
                 let length = decimal(text).ok_or(malformed(HeaderName::ContentLength))?;
@@ -255,6 +314,17 @@ impl<'a> Common<'a> {
         let value = self.headers.first(HeaderName::ContentType)?;
         value.split(';').next().map(str::trim)
     }
+}
+
+/// A set of names.
+const fn bits(names: &[HeaderName]) -> u64 {
+    let mut bits = 0;
+    let mut rest = names;
+    while let [name, others @ ..] = rest {
+        bits |= 1 << *name as u64;
+        rest = others;
+    }
+    bits
 }
 
 fn party<'a>(headers: &Headers<'a>, name: HeaderName) -> Result<NameAddr<'a>, ParseError> {

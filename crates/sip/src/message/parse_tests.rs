@@ -21,11 +21,92 @@ fn headers_that_frame_or_identify_may_not_stand_twice() {
         "From: <sip:a@h>;tag=1\r\n",
         "t: <sip:b@h>\r\n",
         "Max-Forwards: 1\r\nMax-Forwards: 1\r\n",
+        "c: application/sdp\r\nContent-Type: application/sdp\r\n",
+        "Content-Disposition: session\r\nContent-Disposition: session\r\n",
+        "Expires: 1\r\nExpires: 1\r\n",
+        "Min-Expires: 1\r\nMin-Expires: 1\r\n",
+        "x: 90\r\nSession-Expires: 90\r\n",
+        "Min-SE: 90\r\nMin-SE: 90\r\n",
+        "RSeq: 1\r\nRSeq: 1\r\n",
+        "RAck: 1 1 INVITE\r\nRAck: 1 1 INVITE\r\n",
+        "Retry-After: 1\r\nRetry-After: 1\r\n",
+        "r: <sip:x@h>\r\nRefer-To: <sip:x@h>\r\n",
+        "o: x\r\nEvent: x\r\n",
     ] {
         assert!(
             matches!(parse_error(&format!("{HEAD}{line}\r\n")), Some(ParseError::Duplicate(_))),
             "{line:?}"
         );
+    }
+}
+
+#[test]
+fn headers_that_are_only_shown_may_repeat() {
+    for line in ["User-Agent: a\r\nUser-Agent: b\r\n", "s: a\r\nSubject: b\r\n", "X-A: 1\r\nX-A: 2\r\n"] {
+        assert_eq!(parse_error(&format!("{HEAD}{line}\r\n")), None, "{line:?}");
+    }
+}
+
+#[test]
+fn content_lengths_that_contradict_each_other_are_refused_in_every_spelling() {
+    use HeaderName::ContentLength;
+    for (lines, error) in [
+        ("Content-Length: 3\r\nContent-Length: 0\r\n", ParseError::Duplicate(ContentLength)),
+        ("Content-Length: 3\r\nl: 3\r\n", ParseError::Duplicate(ContentLength)),
+        ("content-length : 3\r\nL: 0\r\n", ParseError::Duplicate(ContentLength)),
+        ("Content-Length: 3, 0\r\n", ParseError::Malformed(ContentLength)),
+        ("Content-Length: 3\r\n 0\r\n", ParseError::Malformed(ContentLength)),
+        ("Content-Length: 3;x\r\n", ParseError::Malformed(ContentLength)),
+        ("Content-Length:\r\n", ParseError::Malformed(ContentLength)),
+        ("Content-Length\u{a0}: 3\r\n", ParseError::HeaderLine),
+        ("Content-Length: \u{663}\r\n", ParseError::Malformed(ContentLength)),
+    ] {
+        assert_eq!(parse_error(&format!("{HEAD}{lines}\r\nabc")), Some(error), "{lines:?}");
+    }
+}
+
+#[test]
+fn lists_that_route_are_refused_past_their_limit_wherever_the_commas_stand() {
+    for name in [
+        HeaderName::Via,
+        HeaderName::Route,
+        HeaderName::RecordRoute,
+        HeaderName::Contact,
+        HeaderName::Path,
+        HeaderName::ServiceRoute,
+    ] {
+        let (element, mut count) = match name {
+            HeaderName::Via => ("SIP/2.0/UDP a", MAX_LIST_ELEMENTS - 1),
+            _ => ("<sip:a,b@h>", MAX_LIST_ELEMENTS),
+        };
+        let with = |count: usize| {
+            let value = vec![element; count].join(", ");
+            parse_error(&format!("{HEAD}{}: {value}\r\n\r\n", name.as_str()))
+        };
+        assert_eq!(with(count), None, "{name:?}");
+        count += 1;
+        assert_eq!(with(count), Some(ParseError::TooManyElements(name)), "{name:?}");
+    }
+}
+
+#[test]
+fn other_lists_are_read_up_to_their_limit() {
+    let value = vec!["x"; MAX_LIST_ELEMENTS + 1].join(",");
+    let text = format!("{HEAD}Allow: {value}\r\n\r\n");
+    let mut scratch = Vec::new();
+    let message = Message::parse(text.as_bytes(), &mut scratch, MAX_DATAGRAM_BYTES).expect("accepted");
+    let Message::Request(request) = message else { panic!("a request") };
+    assert_eq!(request.common.headers.elements(HeaderName::Allow).count(), MAX_LIST_ELEMENTS);
+}
+
+#[test]
+fn a_request_uri_carries_no_headers() {
+    for (uri, error) in [
+        ("sip:b@h?Subject=x", Some(ParseError::RequestUri)),
+        ("sip:b@h;lr?", Some(ParseError::RequestUri)),
+        ("sip:b?c@h", None),
+    ] {
+        assert_eq!(parse_error(&format!("{HEAD}\r\n").replacen("sip:b@h", uri, 1)), error, "{uri}");
     }
 }
 
@@ -48,9 +129,15 @@ fn header_count_limit_holds_at_and_one_past() {
 
 #[test]
 fn size_limit_holds_at_and_one_past() {
-    let with = |length: usize| format!("{HEAD}\r\n{}", "b".repeat(length - HEAD.len() - 2));
-    assert_eq!(parse_error(&with(MAX_DATAGRAM_BYTES)), None);
-    assert_eq!(parse_error(&with(MAX_DATAGRAM_BYTES + 1)), Some(ParseError::TooLong));
+    let with = |length: usize, limit: usize| {
+        let text = format!("{HEAD}\r\n{}", "b".repeat(length - HEAD.len() - 2));
+        let mut scratch = Vec::new();
+        Message::parse(text.as_bytes(), &mut scratch, limit).err()
+    };
+    for limit in [MAX_DATAGRAM_BYTES, MAX_STREAM_MESSAGE_BYTES] {
+        assert_eq!(with(limit, limit), None);
+        assert_eq!(with(limit + 1, limit), Some(ParseError::TooLong));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! host or a parameter, and an owned URI costs one allocation.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use thiserror::Error;
 
@@ -119,7 +119,10 @@ impl<'a> Uri<'a> {
     /// The host as an address, if it is one.
     pub fn ip(self) -> Option<IpAddr> {
         let host = self.host();
-        host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host).parse().ok()
+        match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inside) => ipv6(inside).map(IpAddr::V6),
+            None => host.parse().ok(),
+        }
     }
 
     /// The port, if one is written.
@@ -143,6 +146,19 @@ impl<'a> Uri<'a> {
     /// The headers after `?`, without it.
     pub fn headers(self) -> &'a str {
         slice(self.text, self.parts.headers)
+    }
+
+    /// Whether a `?` begins headers, be there any or not.
+    pub fn has_headers(self) -> bool {
+        let (start, _) = self.parts.headers;
+        start > 0 && self.text.as_bytes().get(usize::from(start) - 1) == Some(&b'?')
+    }
+
+    /// The text without headers: what may stand as a Request-URI (RFC 3261 §19.1.1).
+    pub fn without_headers(self) -> &'a str {
+        let (start, _) = self.parts.headers;
+        let end = if self.has_headers() { usize::from(start) - 1 } else { self.text.len() };
+        self.text.get(..end).unwrap_or(self.text)
     }
 
     /// Whether the URI marks a loose router (`;lr`, RFC 3261 §19.1.1).
@@ -231,11 +247,17 @@ fn sip_parts(text: &str, start: usize, scheme: Scheme) -> Result<Parts, UriError
     Ok(Parts { scheme, user, host, port, parameters, headers })
 }
 
+/// An IPv6 address; three colons in a row, which the grammar of RFC 3261 allowed by mistake, are read
+/// as two (RFC 5118 §4.10).
+pub(crate) fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| text.contains(":::").then(|| text.replacen(":::", "::", 1).parse().ok())?)
+}
+
 /// Split `host[:port]`; returns the host's length and the port.
 pub(crate) fn split_port(text: &str) -> Result<(usize, Option<u16>), UriError> {
     let host_end = if text.starts_with('[') {
         let end = text.find(']').ok_or(UriError::BadHost)? + 1;
-        if text[1..end - 1].parse::<std::net::Ipv6Addr>().is_err() {
+        if ipv6(&text[1..end - 1]).is_none() {
             return Err(UriError::BadHost);
         }
         end

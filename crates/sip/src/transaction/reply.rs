@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use crate::flow::{Flow, Transport};
-use crate::message::{Common, HeaderName, MessageWriter, Via};
+use crate::message::{Common, HeaderName, MessageWriter, NameAddr, Via};
 
 /// Printed lines in one allocation: `[Via…, From, Call-ID, CSeq][Record-Route…][To value]`.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl ReplyTemplate {
         from: &str,
         to: &str,
         call_id: &str,
-        cseq: (u32, &str),
+        cseq: &str,
     ) -> Self {
         let mut printed = Printed::start(buffer);
         for via in vias {
@@ -49,8 +49,9 @@ impl ReplyTemplate {
         }
         printed.line("From", from);
         printed.line("Call-ID", call_id);
-        printed.sequence(cseq.0, cseq.1);
-        printed.end(&mut std::iter::empty(), to, false)
+        printed.line("CSeq", cseq);
+        let has_tag = NameAddr::parse(to).map_or_else(|| to.contains(";tag="), |to| to.tag().is_some());
+        printed.end(&mut std::iter::empty(), to, has_tag)
     }
 
     /// Print the repeated lines into a response; `tag` is added to To if the request's had none.

@@ -359,3 +359,15 @@ fn an_answer_to_our_reinvite_after_our_bye_is_acknowledged_and_not_reported() {
     assert!(bench.events().is_empty());
     bench.assert_empty();
 }
+
+#[test]
+fn headers_in_a_contact_never_reach_a_request_uri() {
+    let mut bench = Bench::new();
+    let (leg, invite) = bench.call(|_| ());
+    let contact = "<sip:b@198.51.100.7:5070;x=1?Route=%3Csip:203.0.113.9%3E>";
+    bench.receive(&response_to(&invite, 200, "far", &format!("Contact: {contact}\r\n"), SDP));
+    let ack = bench.only_sent();
+    assert_eq!(request_uri(&ack), "sip:b@198.51.100.7:5070;x=1");
+    let _ = bench.endpoint.bye(bench.now, leg, None);
+    assert_eq!(request_uri(&bench.only_sent()), "sip:b@198.51.100.7:5070;x=1");
+}

@@ -1,7 +1,7 @@
 //! Requests that no call asked for: malformed, unknown, unsupported, too many.
 
-use tandem_sip::message::{FieldName, HeaderField, Method};
-use tandem_sip::{CourtesyGuard, Event, Outcome};
+use tandem_sip::message::{FieldName, HeaderField, MAX_DATAGRAM_BYTES, MAX_STREAM_MESSAGE_BYTES, Method};
+use tandem_sip::{CourtesyGuard, Event, Outcome, Transport};
 
 use crate::bench::*;
 
@@ -19,6 +19,56 @@ fn malformed_requests_get_400_with_the_culprit_and_responses_silence() {
     bench.receive("hello\r\n\r\n");
     assert!(bench.sent().is_empty() && bench.events().is_empty());
     assert_eq!(bench.endpoint.stats().malformed, 4);
+}
+
+#[test]
+fn a_malformed_request_is_answered_with_what_it_said() {
+    let mut bench = Bench::new();
+    let text = request("BYE", 2, "z9hG4bKa", "ours", "", "")
+        .replace("CSeq: 2 BYE", "CSeq: 36893488147419103232 BYE");
+    bench.receive(&text);
+    let reply = bench.only_sent();
+    assert_eq!(header(&reply, "CSeq"), "36893488147419103232 BYE");
+    assert_eq!(header(&reply, "To"), "<sip:+918000000000@192.0.2.1>;tag=ours", "one tag, the sender's");
+    bench.receive(&text.replace("SIP/2.0/UDP 198.51.100.7:5060;", "SIP/2.0/UDP 203.0.113.9:9;;"));
+    let (to, reply) = bench.sent_to().remove(0);
+    assert_eq!(to, bench.flow.remote, "a Via that cannot be read aims nothing");
+    assert!(header(&reply, "Via").starts_with("SIP/2.0/UDP 203.0.113.9:9;;branch="));
+}
+
+#[test]
+fn the_size_limit_is_that_of_the_transport() {
+    let whole = |length: usize| {
+        let text = invite("z9hG4bKsize", "").replace("Content-Length: 0\r\n", "");
+        let padding = length - text.len() - "Content-Type: application/sdp\r\n".len();
+        text.replace("\r\n\r\n", "\r\nContent-Type: application/sdp\r\n\r\n") + &"b".repeat(padding)
+    };
+    for (transport, limit) in
+        [(Transport::Udp, MAX_DATAGRAM_BYTES), (Transport::Tcp, MAX_STREAM_MESSAGE_BYTES)]
+    {
+        let mut bench = Bench::over(transport);
+        bench.receive(&whole(limit + 1));
+        assert!(bench.sent().is_empty() && bench.events().is_empty(), "past the limit: silence");
+        assert_eq!(bench.endpoint.stats().malformed, 1);
+        bench.receive(&whole(limit));
+        assert!(matches!(bench.only_event(), Event::Invite { .. }));
+    }
+}
+
+#[test]
+fn a_caller_who_accepts_no_session_description_is_406() {
+    let mut bench = Bench::new();
+    bench.receive(&request("INVITE", 1, "z9hG4bKa", "", "Accept: text/plain\r\n", SDP));
+    bench.receive(&request("INVITE", 1, "z9hG4bKb", "", "Accept:\r\n", SDP));
+    assert_eq!(bench.summaries(), ["406", "406"]);
+    for (branch, accept) in
+        [("c", "text/plain, application/SDP;level=1"), ("d", "*/*"), ("e", "application/*")]
+    {
+        let text =
+            request("INVITE", 1, &format!("z9hG4bK{branch}"), "", &format!("Accept: {accept}\r\n"), SDP);
+        bench.receive(&text.replace("call-1", branch));
+        assert!(matches!(bench.only_event(), Event::Invite { .. }), "{accept}");
+    }
 }
 
 #[test]

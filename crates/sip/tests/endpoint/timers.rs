@@ -246,3 +246,25 @@ fn a_2xx_never_acknowledged_ends_in_bye() {
     assert_eq!(bench.endpoint.bye(bench.now, leg, None), Outcome::Gone);
     bench.assert_empty();
 }
+
+#[test]
+fn deadlines_of_ended_calls_do_not_pile_up_however_long_their_sessions() {
+    let mut bench = Bench::new();
+    for call in 0..3_000 {
+        let extra = "Session-Expires: 4294967295;refresher=uac\r\n";
+        let call_id = format!("call-{call}");
+        let ours = |text: String| text.replace("call-1", &call_id);
+        let leg = bench.invited(&ours(request("INVITE", 1, &format!("z9hG4bKi{call}"), "", extra, SDP)));
+        let _ = bench.endpoint.answer(bench.now, leg, SDP.as_bytes());
+        let answer = bench.only_sent();
+        assert_eq!(header(&answer, "Session-Expires"), "86400;refresher=uac", "a day at most");
+        let tag = to_tag(&answer);
+        bench.receive(&ours(request("ACK", 1, &format!("z9hG4bKa{call}"), &tag, "", "")));
+        bench.receive(&ours(request("BYE", 2, &format!("z9hG4bKb{call}"), &tag, "", "")));
+        bench.seconds(40);
+        let _ = (bench.events(), bench.sent());
+    }
+    let stats = bench.endpoint.stats();
+    assert_eq!((stats.legs, stats.server_transactions), (0, 0));
+    assert!(stats.timers <= 1_100, "{stats:?}");
+}
