@@ -22,7 +22,7 @@ pub(crate) struct Hosts {
 
 impl Hosts {
     pub(crate) fn of(request: &RequestFacts) -> Self {
-        let bare = |uri: Uri<'_>| uri.host().trim_matches(['[', ']']).to_ascii_lowercase();
+        let bare = |uri: Uri<'_>| bare_host(uri.host());
         Self {
             request: bare(request.request_uri.view()),
             from: bare(request.from.uri.view()),
@@ -39,11 +39,7 @@ impl Hosts {
     pub(crate) fn edge<'a>(&'a self, request: &'a RequestFacts) -> EdgeFacts<'a> {
         EdgeFacts {
             source: request.flow.remote,
-            transport: match request.flow.transport {
-                Transport::Udp => ModelTransport::Udp,
-                Transport::Tcp | Transport::Ws => ModelTransport::Tcp,
-                Transport::Tls | Transport::Wss => ModelTransport::Tls,
-            },
+            transport: model_transport(request.flow.transport),
             method: request.method.as_str(),
             request_host: &self.request,
             request_user: request.request_uri.view().user().unwrap_or_default(),
@@ -51,6 +47,20 @@ impl Hosts {
             from_user: request.from.uri.view().user().unwrap_or_default(),
             to_host: &self.to,
         }
+    }
+}
+
+/// A host as the directory knows it: lower case, without brackets.
+pub(super) fn bare_host(host: &str) -> String {
+    host.trim_matches(['[', ']']).to_ascii_lowercase()
+}
+
+/// A transport in the words of the ports.
+pub(super) fn model_transport(transport: Transport) -> ModelTransport {
+    match transport {
+        Transport::Udp => ModelTransport::Udp,
+        Transport::Tcp | Transport::Ws => ModelTransport::Tcp,
+        Transport::Tls | Transport::Wss => ModelTransport::Tls,
     }
 }
 

@@ -6,17 +6,18 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tandem_model::ports::Ports;
+use tandem_model::ports::{Directory, EdgeFacts, Located, Ports};
 use tandem_model::{OrphanCall, clock, entropy};
-use tandem_sip::{AddressGuard, Advertised, Endpoint, EndpointConfig};
+use tandem_sip::{AddressGuard, Advertised, CourtesyGuard, Endpoint, EndpointConfig};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::{Instant as TokioInstant, MissedTickBehavior};
 use tokio_util::task::TaskTracker;
 
+use super::facts::{bare_host, model_transport};
 use super::limiter::Limiter;
 use super::socket::{MAX_DATAGRAM_BYTES, adopt, canonical};
 use super::{Shard, digest, register};
@@ -135,6 +136,7 @@ async fn build(
         tracing::warn!(%error, "expired registrations stay in the store until the next start");
     }
     let directory = Arc::clone(&ports.directory);
+    let courtesy = courtesy(Arc::clone(&ports.directory), config.limits.stateless_answers_per_s);
     let base = EndpointConfig::new(host_text(config.advertised_ip), local.port());
     let advertised = Advertised {
         host_v6: config.advertised_v6.map(|ip| host_text(ip.into())),
@@ -145,6 +147,7 @@ async fn build(
         generation: config.generation as u16,
         product: config.user_agent.clone(),
         guard: AddressGuard::new(move |address| directory.may_send_to(address)),
+        courtesy,
         ..base
     };
     let limiter = Limiter::new(clock::monotonic(), config.limits.stateless_answers_per_s);
@@ -167,6 +170,32 @@ async fn build(
         rearm: Notify::new(),
         unsent: Cell::new(0),
     }))
+}
+
+/// Whom the endpoint's own refusals (400, 420, 481 and the like) are sent to: carriers and trunks by their
+/// address always, others only for a host of ours and only so many a second. A stranger's flood of malformed
+/// messages draws no byte.
+fn courtesy(directory: Arc<dyn Directory>, answers_per_s: u32) -> CourtesyGuard {
+    let limiter = Mutex::new(Limiter::new(clock::monotonic(), answers_per_s));
+    CourtesyGuard::new(move |flow, host| {
+        let host = bare_host(host);
+        let facts = EdgeFacts {
+            source: flow.remote,
+            transport: model_transport(flow.transport),
+            method: "",
+            request_host: &host,
+            request_user: "",
+            from_host: "",
+            from_user: "",
+            to_host: "",
+        };
+        match directory.locate(&facts) {
+            Located::Stranger => false,
+            Located::Carrier(_) => true,
+            Located::Trunk(access) if access.acl_match => true,
+            _ => limiter.lock().unwrap_or_else(PoisonError::into_inner).allow(clock::monotonic()),
+        }
+    })
 }
 
 impl Shard {
