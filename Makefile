@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TANDEM := $(or $(CARGO_TARGET_DIR),target)/debug/tandem
 
-.PHONY: help run build test lint fmt e2e slow docs bench bench-peers kill-loop clean-data
+.PHONY: help run build test lint fmt e2e slow fuzz docs bench bench-peers kill-loop clean-data
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -34,6 +34,9 @@ e2e: ## Only the end-to-end tests (sipp as PBX and carrier, both databases)
 slow: ## Tests too slow for every change: idle phones behind a router, load of the simulator, cost of a call
 	@scripts/install test
 	$(CARGO) test --workspace -- --ignored
+
+fuzz: ## Fuzz what comes over the wire, FUZZ_SECONDS=600 per target; installs cargo-fuzz and nightly if missing
+	@scripts/fuzz $(TARGETS)
 
 docs: ## Regenerate docs/reference from the code
 	$(CARGO) run -q -- docs --out docs/reference

@@ -1,0 +1,1 @@
+//! Inputs that once broke a promise.

@@ -1,0 +1,23 @@
+//! Any bytes as a document that steers a call: no panic, an error with a position, bounded warnings.
+
+use tandem_callflow::document::{MAX_DOCUMENT_BYTES, parse};
+
+/// Reads the document.
+///
+/// # Panics
+/// When something promised does not hold.
+pub(crate) fn check(bytes: &[u8]) {
+    match parse(bytes) {
+        Ok(document) => {
+            assert!(bytes.len() <= MAX_DOCUMENT_BYTES);
+            assert!(document.warnings().len() <= 20);
+            assert!(document.elements().all(|name| !name.is_empty()));
+        }
+        Err(error) => {
+            let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u32 + 1;
+            assert!((1..=lines).contains(&error.line), "line {} of {lines}", error.line);
+            assert!(error.column >= 1 && error.column as usize <= bytes.len() + 1);
+            assert!(!error.message.is_empty());
+        }
+    }
+}

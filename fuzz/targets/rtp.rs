@@ -1,0 +1,13 @@
+//! See `bodies/rtp.rs`.
+#![no_main]
+
+#[path = "../bodies/rtp.rs"]
+mod body;
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+/// Where virtual time starts: the same in every run of this process.
+static START: OnceLock<Instant> = OnceLock::new();
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| body::check(*START.get_or_init(Instant::now), bytes));
