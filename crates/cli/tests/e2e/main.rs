@@ -7,6 +7,7 @@
 
 mod api_calls;
 mod cancel_and_failures;
+mod hostile;
 mod inbound_calls;
 mod money_races;
 mod stage;

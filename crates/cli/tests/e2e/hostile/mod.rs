@@ -1,0 +1,10 @@
+//! What comes over the wire is not always well meant: the torture messages of RFC 4475 and RFC 5118, and INVITEs
+//! bent out of shape by the hundred, against the running binary. Between them ordinary calls go through.
+
+mod peer;
+mod torture;
+
+#[path = "../../../../../fuzz/bodies/mutation.rs"]
+mod mutation;
+
+mod mutants;
