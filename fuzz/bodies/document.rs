@@ -14,7 +14,7 @@ pub(crate) fn check(bytes: &[u8]) {
             assert!(document.elements().all(|name| !name.is_empty()));
         }
         Err(error) => {
-            let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u32 + 1;
+            let lines = bytes.split(|byte| *byte == b'\n').count() as u32;
             assert!((1..=lines).contains(&error.line), "line {} of {lines}", error.line);
             assert!(error.column >= 1 && error.column as usize <= bytes.len() + 1);
             assert!(!error.message.is_empty());

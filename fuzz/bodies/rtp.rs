@@ -105,7 +105,7 @@ fn leg(now: Instant) -> MediaLeg {
             negotiated,
             latch: LatchPolicy::default(),
             signalling_ip: None,
-            media_timeout: Some(Duration::from_secs(60)),
+            media_timeout: Some(Duration::from_mins(1)),
             start: Start::default(),
             unproven_packets: None,
         },

@@ -136,7 +136,7 @@ proptest! {
                 );
                 prop_assert_eq!(found.get(10..), Some(expected.as_slice()));
                 prop_assert_eq!(counted(&packet, HeaderName::ContentLength), 1);
-                prop_assert_eq!(request.common.body, body.unwrap_or_default().as_slice());
+                prop_assert_eq!(request.common.body, body.as_deref().unwrap_or_default());
             }
         }
     }

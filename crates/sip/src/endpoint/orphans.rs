@@ -177,7 +177,7 @@ impl Endpoint {
         if !(300..=699).contains(&status) || self.servers.is_full() {
             return Outcome::Refused;
         }
-        let index = self.hasher.branch_key(branch, &via, "INVITE");
+        let index = self.hasher.branch_key(branch, &via, "INVITE", &dialog.call_id);
         let from = if dialog.remote_tag.is_empty() {
             dialog.remote.to_string()
         } else {

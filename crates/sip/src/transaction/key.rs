@@ -48,16 +48,18 @@ impl TransactionHasher {
             Some(branch) => {
                 let token =
                     if as_method == request.method { request.method_token } else { as_method.as_str() };
-                self.branch_key(branch, &common.via, token)
+                self.branch_key(branch, &common.via, token, common.call_id)
             }
             None => self.rfc2543_key(request, as_method),
         }
     }
 
-    /// The key from a branch and its Via.
-    pub(crate) fn branch_key(&self, branch: &str, via: &Via<'_>, method: &str) -> u64 {
+    /// The key from a branch and its Via. The Call-ID, which §17.2.3 does not ask for, keeps apart what a careless
+    /// peer gives one branch, and keeps a stranger who guesses branches out of other people's transactions.
+    pub(crate) fn branch_key(&self, branch: &str, via: &Via<'_>, method: &str, call_id: &str) -> u64 {
         let mut hasher = self.hasher("branch");
         branch.hash(&mut hasher);
+        call_id.hash(&mut hasher);
         hash_lower(via.host, &mut hasher);
         via.port.unwrap_or(5060).hash(&mut hasher);
         let method = if method == "ACK" { "INVITE" } else { method };

@@ -204,3 +204,13 @@ fn the_whole_rfc_4475_corpus_is_survived_and_leaves_nothing() {
     }
     bench.assert_empty();
 }
+
+#[test]
+fn a_guessed_branch_is_not_enough_to_enter_a_transaction() {
+    let mut bench = Bench::new();
+    let leg = bench.invited(&invite("z9hG4bKa", SDP));
+    bench.receive(&request("CANCEL", 1, "z9hG4bKa", "", "", "").replace("call-1", "call-2"));
+    assert_eq!(bench.summaries(), ["481"]);
+    bench.invited(&invite("z9hG4bKa", SDP).replace("call-1", "call-3"));
+    assert_eq!(bench.endpoint.ringing(bench.now, leg), Outcome::Sent);
+}

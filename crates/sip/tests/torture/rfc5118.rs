@@ -55,19 +55,15 @@ pub(crate) fn cases() -> Vec<Case> {
                 assert_eq!(common(message).via.branch(), Some("z9hG4bKas3"));
             },
         ),
-        m("4.6", "ipv6-in-sdp", VALID, "an IPv6 address in the session description").accepted(
-            "INVITE",
-            Answer::Call,
-            404,
-            |message| {
+        m("4.6", "ipv6-in-sdp", VALID, "an IPv6 address in the session description; its codecs are not ours")
+            .accepted("INVITE", Answer::Call, 488, |message| {
                 let sdp = SessionDescription::parse(common(message).body).expect("a description");
                 assert_eq!(
                     sdp.connection.as_ref().and_then(|line| line.host.ip()),
                     "2001:db8::20".parse().ok()
                 );
                 assert_eq!(sdp.media.len(), 2);
-            },
-        ),
+            }),
         m("4.7", "mult-ip-in-header", VALID, "both families in one Via path; no such dialog").answered(
             "BYE",
             481,
@@ -92,20 +88,21 @@ pub(crate) fn cases() -> Vec<Case> {
                 assert_eq!(found, [ip("192.0.2.1"), ip("2001:db8::1")]);
             },
         ),
-        m("4.9", "ipv4-mapped-ipv6", VALID, "IPv4-mapped addresses are IPv6 on the wire").accepted(
-            "INVITE",
-            Answer::Call,
-            404,
-            |message| {
-                let via = common(message).via;
-                assert_eq!((via.host, via.port), ("[::ffff:192.0.2.10]", Some(19823)));
-                let sdp = SessionDescription::parse(common(message).body).expect("a description");
-                assert_eq!(
-                    sdp.connection.as_ref().and_then(|line| line.host.ip()),
-                    "::ffff:192.0.2.2".parse().ok()
-                );
-            },
-        ),
+        m(
+            "4.9",
+            "ipv4-mapped-ipv6",
+            VALID,
+            "IPv4-mapped addresses are IPv6 on the wire; its codecs are not ours",
+        )
+        .accepted("INVITE", Answer::Call, 488, |message| {
+            let via = common(message).via;
+            assert_eq!((via.host, via.port), ("[::ffff:192.0.2.10]", Some(19823)));
+            let sdp = SessionDescription::parse(common(message).body).expect("a description");
+            assert_eq!(
+                sdp.connection.as_ref().and_then(|line| line.host.ip()),
+                "::ffff:192.0.2.2".parse().ok()
+            );
+        }),
         m(
             "4.10",
             "ipv6-bug-abnf-3-colons",
