@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::arena::Key;
 use crate::dialog::Dialog;
-use crate::endpoint::{NatPolicy, OutgoingInvite, Packet, Reason, Timers};
+use crate::endpoint::{Answerer, NatPolicy, OutgoingInvite, Packet, Reason, Timers};
 use crate::flow::Flow;
 
 /// Which side of the INVITE we were.
@@ -37,6 +37,8 @@ pub(crate) struct Leg {
     pub(crate) peer_takes_update: bool,
     /// Our last SDP, kept only while we refresh the session by re-INVITE.
     pub(crate) local_sdp: Option<Box<[u8]>>,
+    /// Answers challenges inside the dialog.
+    pub(crate) answerer: Option<Box<Answerer>>,
     /// The earliest queued look at this leg.
     pub(crate) armed: Option<Instant>,
 }
@@ -65,6 +67,8 @@ pub(crate) struct Incoming {
     pub(crate) next_rseq: u32,
     /// The reliable provisional response that awaits its PRACK.
     pub(crate) reliable: Option<Reliable>,
+    /// A reliable provisional response with our answer was acknowledged.
+    pub(crate) is_offer_answered: bool,
     /// What to send after that PRACK.
     pub(crate) queued: Option<Queued>,
     pub(crate) session: Option<SessionRequest>,
@@ -179,6 +183,8 @@ pub(crate) enum OfferPurpose {
 pub(crate) struct SessionRequest {
     pub(crate) interval: Duration,
     pub(crate) we_refresh: bool,
+    /// The peer itself knows session timers; else a proxy on the way asked, and the refreshing is ours.
+    pub(crate) peer_knows: bool,
 }
 
 /// RFC 4028 timer of an answered leg.
@@ -186,6 +192,7 @@ pub(crate) struct SessionRequest {
 pub(crate) struct SessionTimer {
     pub(crate) interval: Duration,
     pub(crate) we_refresh: bool,
+    peer_knows: bool,
     /// When to refresh, or to end the session because the peer did not.
     pub(crate) at: Instant,
 }
@@ -195,14 +202,34 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(32);
 
 impl SessionTimer {
     pub(crate) fn starting(now: Instant, request: SessionRequest) -> Self {
-        let SessionRequest { interval, we_refresh } = request;
+        let SessionRequest { interval, we_refresh, peer_knows } = request;
         let wait =
             if we_refresh { interval / 2 } else { interval.saturating_sub(EXPIRY_MARGIN.min(interval / 3)) };
-        Self { interval, we_refresh, at: now + wait }
+        Self { interval, we_refresh, peer_knows, at: now + wait }
+    }
+
+    /// What was agreed, to be agreed again.
+    pub(crate) fn request(self) -> SessionRequest {
+        SessionRequest { interval: self.interval, we_refresh: self.we_refresh, peer_knows: self.peer_knows }
     }
 }
 
 impl Leg {
+    /// An INVITE or UPDATE of the peer begins the session's time anew, on the terms it names or on those agreed before.
+    /// Returns the terms. Before the answer there is no session to renew.
+    pub(crate) fn renew_session(
+        &mut self,
+        now: Instant,
+        asked: Option<SessionRequest>,
+    ) -> Option<SessionRequest> {
+        if !self.is_confirmed() {
+            return None;
+        }
+        let terms = asked.or_else(|| self.session.map(SessionTimer::request));
+        self.session = terms.map(|terms| SessionTimer::starting(now, terms));
+        terms
+    }
+
     /// The next time this leg wants to be looked at.
     pub(crate) fn due(&self) -> Option<Instant> {
         let phase = match &self.phase {

@@ -161,7 +161,7 @@ pub(crate) async fn run_inbound(shard: Rc<Shard>, mailbox: Rc<Mailbox>, incoming
         (false, false) => PeerPlace::Public,
     };
     a.branches =
-        smallvec![Branch { sip, target: request.request_uri.to_string(), remote, authorized: false }];
+        smallvec![Branch { sip, target: request.request_uri.to_string(), remote, answered: Vec::new() }];
 
     let default_ring = shard.config.timing.ring_timeout;
     let (program, admitted_routes, ring_timeout, is_bridge) = match plan {

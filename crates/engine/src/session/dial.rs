@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tandem_callflow::{DialOrder, DialTarget, End, Input, Leg as Name};
-use tandem_model::ports::{LegRequest, Route, RouteDestination, Transport};
+use tandem_model::ports::{LegRequest, Route, RouteCredentials, RouteDestination, Transport};
 use tandem_model::{CallId, HangupCause, HangupSource, clock, entropy};
 use tandem_sip::digest::{Attempt, ChallengeKind, Credentials, authorize, parse_challenge};
 use tandem_sip::message::{Address, FieldName, HeaderField, OwnedUri};
@@ -198,7 +198,7 @@ impl Session {
             }
         }
         let target = target.uri.to_string();
-        let branch = Branch { sip, target, remote, authorized: false };
+        let branch = Branch { sip, target, remote, answered: Vec::new() };
         self.legs[position].branches.push(branch);
     }
 
@@ -221,6 +221,7 @@ impl Session {
         invite.ring_timeout = self.ring_timeout.max(self.shard.config.timing.ring_timeout) + RING_MARGIN;
         invite.max_forwards = self.max_forwards;
         invite.ack = AckTiming::ByCommand;
+        invite.credentials = route.credentials.as_ref().map(credentials_of);
         let keep_to_flow = route.nat || to_phone;
         invite.nat_policy = if keep_to_flow { NatPolicy::ReceivedFlow } else { NatPolicy::Contact };
         Some(invite)
@@ -235,24 +236,23 @@ impl Session {
         }
     }
 
-    /// 401 or 407: answered once per branch, unless the peer says the nonce was stale.
+    /// 401 or 407: answered once per realm, again only to a new nonce of a peer that says the old one was stale.
     pub(super) fn on_challenge(&mut self, position: usize, sip: LegId, status: u16, challenges: &[String]) {
         let kind = if status == 401 { ChallengeKind::Www } else { ChallengeKind::Proxy };
-        let parsed: Vec<_> =
+        let mut parsed: Vec<_> =
             challenges.iter().filter_map(|value| parse_challenge(kind, value).ok()).collect();
         let leg = &mut self.legs[position];
-        let credentials = leg.credentials.as_ref().map(|route| Credentials {
-            username: route.username.clone(),
-            password: route.password.expose_secret().to_owned(),
-            expected_realm: route.realm.clone(),
-        });
+        let credentials = leg.credentials.as_ref().map(credentials_of);
         let body = leg.audio.local_body().unwrap_or_default();
         let answer = leg.branch(sip).zip(credentials).and_then(|(branch, credentials)| {
-            let attempt = if branch.authorized { Attempt::Repeated } else { Attempt::First };
-            branch.authorized = true;
+            parsed.retain(|challenge| branch.answered.iter().all(|(_, nonce)| *nonce != challenge.nonce));
+            let is_known = |realm: &String| branch.answered.iter().any(|(known, _)| known == realm);
+            let repeated = parsed.iter().any(|challenge| is_known(&challenge.realm));
+            let attempt = if repeated { Attempt::Repeated } else { Attempt::First };
             let cnonce = format!("{:016x}", entropy::number());
             authorize(&parsed, &credentials, attempt, "INVITE", &branch.target, &body, &cnonce, 1)
                 .inspect_err(|error| tracing::warn!(%error, "a carrier's challenge is not answered"))
+                .inspect(|answer| branch.answered.push((answer.realm.clone(), answer.nonce.clone())))
                 .ok()
         });
         let field = answer.and_then(|answer| {
@@ -264,7 +264,10 @@ impl Session {
         });
         let sent =
             field.map(|field| self.shard.command(|endpoint, now| endpoint.retry_with_auth(now, sip, field)));
-        if sent != Some(Outcome::Sent) {
+        if sent == Some(Outcome::Sent) {
+            // The CANCEL of a crash must name the INVITE that is out now.
+            self.note_dialling(position);
+        } else {
             let _ = self.shard.command(|endpoint, now| endpoint.abandon(now, sip));
             let end = self.refusal_of(position, status);
             self.branch_failed(position, sip, status, end);
@@ -400,6 +403,14 @@ impl Session {
             Termination::ProtocolError => (500, super::ending::protocol_error()),
         };
         self.branch_failed(position, sip, status, end);
+    }
+}
+
+fn credentials_of(route: &RouteCredentials) -> Credentials {
+    Credentials {
+        username: route.username.clone(),
+        password: route.password.expose_secret().to_owned(),
+        expected_realm: route.realm.clone(),
     }
 }
 

@@ -38,8 +38,8 @@ pub(crate) struct Branch {
     pub(crate) sip: LegId,
     pub(crate) target: String,
     pub(crate) remote: SocketAddr,
-    /// A challenge was answered already.
-    pub(crate) authorized: bool,
+    /// Challenges answered: realm and nonce.
+    pub(crate) answered: Vec<(String, String)>,
 }
 
 /// A leg.

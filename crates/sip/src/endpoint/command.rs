@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::config::NatPolicy;
+use crate::digest::Credentials;
 use crate::flow::Flow;
 use crate::message::{Address, HeaderField, Method, OwnedUri};
 
@@ -88,6 +89,9 @@ pub struct OutgoingInvite {
     pub nat_policy: NatPolicy,
     /// When the ACK leaves.
     pub ack: AckTiming,
+    /// What answers a challenge to a later request of the leg (BYE, INFO, a refresh). The INVITE's own is reported by
+    /// `Event::Challenged`.
+    pub credentials: Option<Credentials>,
 }
 
 impl OutgoingInvite {
@@ -108,6 +112,7 @@ impl OutgoingInvite {
             max_forwards: 70,
             nat_policy: NatPolicy::default(),
             ack: AckTiming::AtOnce,
+            credentials: None,
         }
     }
 }

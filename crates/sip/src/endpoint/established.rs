@@ -111,7 +111,7 @@ impl Endpoint {
             Err(outcome) => return outcome,
         };
         if let Some(entry) = self.legs.get_mut(leg.0)
-            && entry.local_sdp.is_some()
+            && (entry.local_sdp.is_some() || entry.session.is_some_and(|session| session.we_refresh))
         {
             entry.local_sdp = Some(sdp.into());
         }

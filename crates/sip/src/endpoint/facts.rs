@@ -99,20 +99,26 @@ pub(super) fn reason(headers: &Headers<'_>) -> Option<Reason> {
     found
 }
 
-/// Session-Expires of a request (RFC 4028 §4); `we_refresh` is the answerer's view.
+/// Session-Expires of a request (RFC 4028 §9); `we_refresh` is the answerer's view. Where only a proxy on the way knows
+/// session timers, the caller will never refresh: we do.
 pub(super) fn session_request(headers: &Headers<'_>) -> Option<SessionRequest> {
     let (interval, refresher) = session_expires(headers)?;
     // The answerer may shorten the interval (§9), and prints the shorter one.
     let interval = interval.min(MAX_SESSION_EXPIRES);
-    Some(SessionRequest { interval, we_refresh: refresher == Some(Refresher::Uas) })
+    let says_so =
+        [HeaderName::Supported, HeaderName::Require].iter().any(|name| lists(headers, *name, "timer"));
+    let peer_knows = says_so || refresher.is_some();
+    let we_refresh = refresher.map_or(!peer_knows, |refresher| refresher == Refresher::Uas);
+    Some(SessionRequest { interval, we_refresh, peer_knows })
 }
 
-/// Session-Expires of a response to us; `we_refresh` is the asker's view.
+/// Session-Expires of a response to us; `we_refresh` is the asker's view. A response that leaves the refresher out breaks
+/// RFC 4028 §9: one refresh too many is harmless, a call ended for want of one is not.
 pub(super) fn session_answer(headers: &Headers<'_>) -> Option<SessionRequest> {
     let (interval, refresher) = session_expires(headers)?;
+    let we_refresh = refresher != Some(Refresher::Uas);
     // An interval so long that nobody waits for its end is none.
-    (interval <= MAX_SESSION_EXPIRES)
-        .then_some(SessionRequest { interval, we_refresh: refresher == Some(Refresher::Uac) })
+    (interval <= MAX_SESSION_EXPIRES).then_some(SessionRequest { interval, we_refresh, peer_knows: true })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

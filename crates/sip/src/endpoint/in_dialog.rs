@@ -150,7 +150,13 @@ impl Endpoint {
             Phase::Confirmed if leg.unacked.is_some() => 491,
             Phase::Confirmed => 0,
             _ if is_bare_update => 200,
-            Phase::Incoming(_) if !is_update => 500,
+            // RFC 3311 §5.2: an offer may follow when the INVITE's is answered for good, by a reliable 183.
+            Phase::Incoming(incoming)
+                if is_update && incoming.is_offer_answered && leg.peer_offer.is_none() =>
+            {
+                0
+            }
+            Phase::Incoming(_) => 500,
             _ => 491,
         };
         let is_too_short = session.is_some_and(|session| session.interval < self.config.min_session_expires);
@@ -164,9 +170,7 @@ impl Endpoint {
         match status {
             200 => {
                 leg.dialog.refresh_target(&request.common);
-                if let Some(session) = session {
-                    leg.session = Some(SessionTimer::starting(now, session));
-                }
+                let session = leg.renew_session(now, session);
                 let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), leg.flow);
                 self.reply(now, server, Reply::status(200), |writer| {
                     writer.field(HeaderName::Contact, contact.as_str());
@@ -177,9 +181,7 @@ impl Endpoint {
             0 => {
                 leg.peer_offer = Some(server);
                 leg.dialog.refresh_target(&request.common);
-                if let Some(session) = session {
-                    leg.session = Some(SessionTimer::starting(now, session));
-                }
+                leg.renew_session(now, session);
                 if let Some(entry) = self.servers.get_mut(server) {
                     entry.user = ServerUser::Leg(key);
                 }
@@ -215,9 +217,11 @@ impl Endpoint {
             self.reply(now, server, Reply::status(481), |_| ());
             return;
         }
-        incoming.reliable = None;
+        incoming.is_offer_answered |= incoming.reliable.take().is_some_and(|reliable| reliable.has_sdp);
         let queued = incoming.queued.take();
-        self.reply(now, server, Reply::status(200), |_| ());
+        // A further offer in a PRACK is refused (RFC 3262 §5): UPDATE can carry it.
+        let status = if sdp(&request.common).is_some() { 488 } else { 200 };
+        self.reply(now, server, Reply::status(status), |_| ());
         match queued {
             Some(Queued::Provisional { status, sdp }) => {
                 self.send_provisional(now, key, status, &sdp);
@@ -233,10 +237,7 @@ impl Endpoint {
     pub(super) fn accept_offer(&mut self, now: Instant, key: Key, server: Key, sdp: &[u8]) -> bool {
         let Some(leg) = self.legs.get(key) else { return false };
         let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), leg.flow);
-        let session = leg.session.map(|timer| crate::leg::SessionRequest {
-            interval: timer.interval,
-            we_refresh: timer.we_refresh,
-        });
+        let session = leg.session.map(SessionTimer::request);
         let reply = Reply { routes: Routes::Repeated, body: (SDP, sdp), ..Reply::status(200) };
         let packet = self.reply(now, server, reply, |writer| {
             writer.field(HeaderName::Contact, contact.as_str());

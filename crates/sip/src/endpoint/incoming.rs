@@ -227,9 +227,11 @@ impl Endpoint {
 
 /// Session-Expires of a 2xx (RFC 4028 §9): the peer refreshes unless it asked us to.
 pub(super) fn print_session(writer: &mut MessageWriter<'_>, session: Option<SessionRequest>) {
-    let Some(SessionRequest { interval, we_refresh }) = session else { return };
+    let Some(SessionRequest { interval, we_refresh, peer_knows }) = session else { return };
     let refresher = if we_refresh { "uas" } else { "uac" };
     writer
         .formatted(HeaderName::SessionExpires, format_args!("{};refresher={refresher}", interval.as_secs()));
-    writer.field(HeaderName::Require, "timer");
+    if peer_knows {
+        writer.field(HeaderName::Require, "timer");
+    }
 }

@@ -10,6 +10,7 @@
 //! * [`DialogSnapshot`] — what survives the process.
 //! * `receive`, `in_dialog`, `responses`, `expiry` — what a message or a timer does.
 //! * `incoming`, `outgoing`, `established`, `requests`, `orphans` — the commands.
+//! * `credentials` — challenges inside a dialog.
 //! * `tables`, `send`, `facts` — entries and indexes; printing and queueing; owned copies for events.
 //!
 //! Promises: no clock, no randomness but the seed, no I/O; bounded tables; nothing is sent to an
@@ -17,6 +18,7 @@
 
 mod command;
 mod config;
+mod credentials;
 mod established;
 mod event;
 mod expiry;
@@ -42,6 +44,7 @@ use rand::rngs::StdRng;
 
 pub use command::{AckTiming, ChallengeKind, CommandError, Outcome, OutgoingInvite, OutgoingRequest};
 pub use config::{AddressGuard, Advertised, CourtesyGuard, EndpointConfig, Limits, NatPolicy, Timers};
+pub(crate) use credentials::Answerer;
 pub use event::{Body, Event, Party, Reason, ReasonProtocol, RequestFacts, ResponseFacts, Termination};
 pub use handle::{LegId, RequestId, TransactionId};
 pub use io::{Input, Output, Packet};

@@ -91,6 +91,7 @@ impl Endpoint {
             session: None,
             peer_takes_update: false,
             local_sdp: None,
+            answerer: None,
             armed: None,
         };
         let Some(key) = self.add_leg(leg) else { return Outcome::Refused };
@@ -129,7 +130,7 @@ impl Endpoint {
         }
         let Ok(source) = OwnedUri::parse(&format!("sip:{}", flow.remote)) else { return };
         let Some(mut dialog) = Dialog::from_answer(response, &source) else { return };
-        let ack = self.print_ack(&dialog, flow, common.cseq.number, b"");
+        let ack = self.print_ack(&dialog, flow, common.cseq.number, &[], b"");
         self.send(flow, ack);
         dialog.local_cseq = dialog.local_cseq.saturating_add(ORPHAN_CSEQ_STEP).min((1 << 31) - 1);
         let branch = self.new_mark();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::receive::is_plain_user;
 use super::send::{ALLOW, ContactLine, EMPTY, SDP, SUPPORTED_AS_CLIENT};
 use super::tables::ClientUser;
-use super::{CommandError, Endpoint, LegId, Outcome, OutgoingInvite, Packet, Reason};
+use super::{Answerer, CommandError, Endpoint, LegId, Outcome, OutgoingInvite, Packet, Reason};
 use crate::arena::Key;
 use crate::dialog::{Dialog, MAX_ROUTES};
 use crate::identity::Mark;
@@ -59,6 +59,10 @@ impl Endpoint {
             session: None,
             peer_takes_update: false,
             local_sdp: None,
+            answerer: invite
+                .credentials
+                .clone()
+                .map(|credentials| Box::new(Answerer { credentials, met: 0 })),
             armed: None,
         };
         let key = self.add_leg(leg).ok_or(CommandError::Full)?;

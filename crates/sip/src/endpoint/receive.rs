@@ -123,6 +123,9 @@ impl Endpoint {
         }
         self.reply(now, invite, Reply::status(487), |_| ());
         let ServerUser::Leg(key) = user else { return };
+        if self.legs.get(key).is_some_and(|leg| matches!(leg.phase, Phase::Incoming(_))) {
+            self.refuse_peer_offer(now, key);
+        }
         let Some(leg) = self.legs.get_mut(key) else { return };
         match leg.phase {
             // A re-INVITE: the offer is withdrawn, the call goes on.
@@ -229,6 +232,7 @@ impl Endpoint {
             requires_100rel: super::facts::lists(&common.headers, HeaderName::Require, "100rel"),
             next_rseq: 1,
             reliable: None,
+            is_offer_answered: false,
             queued: None,
             session,
             repeat_at: None,
@@ -246,6 +250,7 @@ impl Endpoint {
             session: None,
             peer_takes_update: super::facts::lists(&common.headers, HeaderName::Allow, "UPDATE"),
             local_sdp: None,
+            answerer: None,
             armed: None,
         };
         let Some(key) = self.add_leg(leg) else {

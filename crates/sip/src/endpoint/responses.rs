@@ -19,7 +19,7 @@ use crate::message::{
 use crate::transaction::{ClientStep, Kind};
 
 /// Challenges answered for one INVITE before the last is reported as a rejection.
-const MAX_CHALLENGES: u8 = 4;
+pub(super) const MAX_CHALLENGES: u8 = 4;
 /// Times a re-INVITE is tried again after 491.
 const MAX_GLARE_RETRIES: u8 = 4;
 
@@ -50,7 +50,9 @@ impl Endpoint {
             (Kind::Invite, ClientStep::Success) => self.invite_accepted(now, client, user, flow, response),
             (Kind::Invite, ClientStep::Failure) => {
                 self.acknowledge_failure(client, response);
-                self.invite_failed(now, user, response);
+                if !self.answer_challenge(now, client, user, response) {
+                    self.invite_failed(now, user, response);
+                }
             }
             (Kind::Invite, ClientStep::RepeatedFailure) => {
                 let ack =
@@ -61,7 +63,9 @@ impl Endpoint {
             }
             (Kind::NonInvite, ClientStep::Provisional | ClientStep::RepeatedFailure) => {}
             (Kind::NonInvite, ClientStep::Success | ClientStep::Failure) => {
-                self.request_answered(now, client, user, flow, response);
+                if !self.answer_challenge(now, client, user, response) {
+                    self.request_answered(now, client, user, flow, response);
+                }
             }
         }
     }
@@ -169,7 +173,8 @@ impl Endpoint {
     pub(super) fn send_leg_ack(&mut self, client: Key, key: Key, cseq: u32, sdp: &[u8]) {
         let Some(leg) = self.legs.get(key) else { return };
         let (dialog, flow) = (leg.dialog.clone(), self.destination(leg));
-        let packet = self.print_ack(&dialog, flow, cseq, sdp);
+        let shown = self.shown_credentials(client);
+        let packet = self.print_ack(&dialog, flow, cseq, &shown, sdp);
         self.remember_ack(
             client,
             Acknowledged { tag: dialog.remote_tag, flow, packet: Some(packet.clone()) },
@@ -196,7 +201,8 @@ impl Endpoint {
         let target = self.sent_request_uri(client);
         let dialog = target.and_then(|target| Dialog::from_answer(response, &target));
         let Some(mut dialog) = dialog.filter(|_| !is_full) else { return };
-        let packet = self.print_ack(&dialog, flow, response.common.cseq.number, b"");
+        let shown = self.shown_credentials(client);
+        let packet = self.print_ack(&dialog, flow, response.common.cseq.number, &shown, b"");
         let tag = dialog.remote_tag.clone();
         self.remember_ack(client, Acknowledged { tag, flow, packet: Some(packet.clone()) });
         self.send(flow, packet);
@@ -454,7 +460,7 @@ impl Endpoint {
 }
 
 /// Read back a request that we printed.
-fn parse_own<'a>(packet: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<Request<'a>> {
+pub(super) fn parse_own<'a>(packet: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<Request<'a>> {
     match Message::parse(packet, scratch, MAX_STREAM_MESSAGE_BYTES) {
         Ok(Message::Request(request)) => Some(request),
         _ => None,

@@ -219,18 +219,23 @@ impl Endpoint {
         self.open_client(now, flow, packet, branch, method, user)
     }
 
-    /// Print the ACK to a 2xx (§13.2.2.4): a request of the dialog, with the INVITE's CSeq number.
+    /// Print the ACK to a 2xx (§13.2.2.4): a request of the dialog, with the INVITE's CSeq number and credentials.
     pub(super) fn print_ack(
         &mut self,
         dialog: &crate::dialog::Dialog,
         flow: Flow,
         cseq: u32,
+        credentials: &[(HeaderName, String)],
         sdp: &[u8],
     ) -> Packet {
         let branch = self.new_mark();
         let mut buffer = std::mem::take(&mut self.buffer);
         let via = self.via_line(flow, branch);
-        dialog.print_request(&mut buffer, "ACK", cseq, via, MAX_FORWARDS).finish(SDP, sdp);
+        let mut writer = dialog.print_request(&mut buffer, "ACK", cseq, via, MAX_FORWARDS);
+        for (name, value) in credentials {
+            writer.field(*name, value);
+        }
+        writer.finish(SDP, sdp);
         let packet = Packet::new(&buffer);
         self.buffer = buffer;
         packet

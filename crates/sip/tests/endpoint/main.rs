@@ -7,5 +7,6 @@ mod calls_out;
 mod in_call;
 mod restart;
 mod strangers;
+mod terms;
 mod timers;
 mod wire;
