@@ -62,6 +62,10 @@ pub struct Timing {
     pub ring_timeout: Duration,
     /// No RTP from a peer that should speak: 6020.
     pub media_timeout: Duration,
+    /// T1 of RFC 3261.
+    pub t1: Duration,
+    /// Smallest Session-Expires taken from a caller (RFC 4028).
+    pub min_session_expires: Duration,
     /// Between two reports of elapsed talk time for the reaper.
     pub tick: Duration,
     /// A route that says nothing at all for this long gives way to the next one.
@@ -127,6 +131,8 @@ impl Default for Timing {
         Self {
             ring_timeout: Duration::from_mins(2),
             media_timeout: Duration::from_mins(1),
+            t1: Duration::from_millis(500),
+            min_session_expires: Duration::from_secs(90),
             tick: Duration::from_secs(5),
             no_response: Duration::from_secs(6),
             port_quarantine: Duration::from_secs(10),

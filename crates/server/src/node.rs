@@ -376,6 +376,8 @@ fn engine_config(
             ring_timeout: Duration::from_secs(u64::from(config.sip.ring_timeout_s)),
             media_timeout: Duration::from_secs(u64::from(config.sip.media_timeout_s)),
             port_quarantine: Duration::from_secs(config.rtp.quarantine_s),
+            t1: Duration::from_millis(u64::from(config.sip.t1_ms.max(10))),
+            min_session_expires: Duration::from_secs(u64::from(config.sip.min_session_expires_s)),
             ..Timing::default()
         },
         ..EngineConfig::new(bind, vault.nonce_key())

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tandem_model::ports::{Directory, EdgeFacts, Located, Ports};
 use tandem_model::{OrphanCall, clock, entropy};
-use tandem_sip::{AddressGuard, Advertised, CourtesyGuard, Endpoint, EndpointConfig};
+use tandem_sip::{AddressGuard, Advertised, CourtesyGuard, Endpoint, EndpointConfig, Timers};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::{Instant as TokioInstant, MissedTickBehavior};
@@ -146,6 +146,8 @@ async fn build(
         advertised,
         generation: config.generation as u16,
         product: config.user_agent.clone(),
+        timers: Timers { t1: config.timing.t1, ..Timers::default() },
+        min_session_expires: config.timing.min_session_expires,
         guard: AddressGuard::new(move |address| directory.may_send_to(address)),
         courtesy,
         ..base

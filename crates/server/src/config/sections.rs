@@ -58,6 +58,8 @@ pub struct SipConfig {
     pub ring_timeout_s: u32,
     pub max_duration_s: u64,
     pub media_timeout_s: u32,
+    pub t1_ms: u16,
+    pub min_session_expires_s: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
