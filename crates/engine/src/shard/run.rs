@@ -127,7 +127,10 @@ async fn build(
     socket: std::net::UdpSocket,
     local: SocketAddr,
 ) -> Result<Rc<Shard>, EngineError> {
-    let socket = adopt(socket).map_err(|source| EngineError::Bind { address: local, source })?;
+    let failed = |source| EngineError::Bind { address: local, source };
+    let socket = adopt(socket).map_err(failed)?;
+    // Until the runtime has seen that it can be written to, `try_send_to` drops: the first goodbyes to orphans were lost.
+    socket.writable().await.map_err(failed)?;
     let stored = ports.registrations.load().await.map_err(EngineError::Registrations)?;
     let (registrar, expired) = register::registrar_of(stored, local);
     if !expired.is_empty()

@@ -97,8 +97,16 @@ async fn an_unregistered_phone_is_2020() {
     assert_eq!(end.cause, tandem_model::HangupCause::EndpointNotRegistered);
 }
 
-#[tokio::test]
-async fn every_contact_of_a_phone_rings_and_one_wins() {
+/// A phone on two devices, both ringing for a caller.
+struct TwoDevices {
+    a: Peer,
+    a_voice: Voice,
+    desk: (Peer, tandem_sip::LegId),
+    mobile: (Peer, tandem_sip::LegId),
+    _engine: tandem_engine::EngineHandle,
+}
+
+async fn two_devices() -> TwoDevices {
     let world = world_of_phones();
     let (a, desk, mobile) = (Peer::start().await, Peer::start().await, Peer::start().await);
     world.acl_trunk(a.addr());
@@ -122,14 +130,40 @@ async fn every_contact_of_a_phone_rings_and_one_wins() {
     request(Some(authorization(&challenges, "REGISTER", REGISTRAR, "alice", "secret")), 2);
     assert_eq!(response(&mobile).await.0, 200);
 
-    let (a_voice, voice) = (Voice::start().await, Voice::start().await);
+    let a_voice = Voice::start().await;
     a.invite(engine.sip_addr(), "alice", "trunk.test", &a_voice.sdp());
     let (desk_leg, _) = desk.invited().await;
     let (mobile_leg, _) = mobile.invited().await;
+    TwoDevices { a, a_voice, desk: (desk, desk_leg), mobile: (mobile, mobile_leg), _engine: engine }
+}
+
+#[tokio::test]
+async fn every_contact_of_a_phone_rings_and_one_wins() {
+    let TwoDevices { a, a_voice, desk: (desk, desk_leg), mobile: (mobile, mobile_leg), _engine } =
+        two_devices().await;
+    let voice = Voice::start().await;
     let _ = desk.command(|endpoint, now| endpoint.ringing(now, desk_leg));
     let _ = mobile.command(|endpoint, now| endpoint.answer(now, mobile_leg, voice.sdp().as_bytes()));
     a.answered().await;
     desk.cancelled().await;
+    drop(a_voice);
+}
+
+#[tokio::test]
+async fn of_two_devices_that_answer_in_the_same_moment_one_is_hung_up() {
+    let TwoDevices { a, a_voice, desk: (desk, desk_leg), mobile: (mobile, mobile_leg), _engine } =
+        two_devices().await;
+    let voice = Voice::start().await;
+    let _ = desk.command(|endpoint, now| endpoint.answer(now, desk_leg, voice.sdp().as_bytes()));
+    let _ = mobile.command(|endpoint, now| endpoint.answer(now, mobile_leg, voice.sdp().as_bytes()));
+    a.answered().await;
+    let winner = tokio::select! {
+        () = desk.bye() => &mobile,
+        () = mobile.bye() => &desk,
+    };
+    let heard = |start| winner.received().iter().any(|message| message.starts_with(start));
+    assert!(heard("ACK ") && !heard("BYE "));
+    drop(a_voice);
 }
 
 #[tokio::test]
