@@ -17,6 +17,8 @@ use super::Shard;
 use super::digest::{Demand, Proof};
 use crate::config::host_text;
 
+/// Most Path values that are repeated in the answer.
+const MAX_PATHS: usize = 16;
 /// Most Contact values of one REGISTER that are read.
 const MAX_CONTACTS: usize = 16;
 
@@ -73,9 +75,12 @@ impl Shard {
             }
             RegisterOutcome::Accepted { changes, contacts } => {
                 let shard = Rc::clone(self);
+                // RFC 3327 §5.3: the phone sees by which way it will be reached.
+                let paths = request.path.iter().take(MAX_PATHS).cloned();
+                let paths: Vec<_> = paths.flat_map(|path| HeaderField::new(FieldName::Path, path)).collect();
                 self.tasks.spawn_local(async move {
                     let saved = shard.save(changes).await;
-                    let fields: Vec<_> = contacts.iter().filter_map(contact_field).collect();
+                    let fields: Vec<_> = contacts.iter().filter_map(contact_field).chain(paths).collect();
                     shard.respond(
                         transaction,
                         if saved { 200 } else { 503 },
