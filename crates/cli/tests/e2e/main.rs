@@ -10,6 +10,7 @@ mod cancel_and_failures;
 mod hostile;
 mod inbound_calls;
 mod money_races;
+mod networks;
 mod stage;
 mod thousand_trunks;
 mod trunk_calls;

@@ -16,6 +16,8 @@ const FRAME: usize = 160;
 const WINDOW: usize = 400;
 /// Payload type of µ-law.
 const PCMU: u8 = 0;
+/// Payload type of comfort noise.
+const COMFORT_NOISE: u8 = 13;
 /// Payload type of telephone-event in our scripts' SDP.
 pub(crate) const TELEPHONE_EVENT: u8 = 101;
 /// A digit lasts so many packets, and its end is said three times.
@@ -32,6 +34,11 @@ pub(crate) struct Heard {
     pub(crate) bytes: u64,
     /// Different synchronisation sources.
     pub(crate) sources: HashSet<u32>,
+    /// Packets whose number was not the last one's plus one.
+    pub(crate) jumps: u64,
+    /// Different payload types.
+    pub(crate) kinds: HashSet<u8>,
+    last: Option<u16>,
     samples: Vec<i16>,
 }
 
@@ -54,6 +61,10 @@ struct State {
     far: Option<SocketAddr>,
     tone: Option<u16>,
     digits: VecDeque<char>,
+    /// Start over with another synchronisation source, number and time.
+    restart: bool,
+    /// Packets of comfort noise to send instead of the tone.
+    comfort: u16,
     heard: Heard,
 }
 
@@ -86,6 +97,17 @@ impl Handset {
         lock(&self.state).digits.extend(digits.chars());
     }
 
+    /// Goes on as another source: SSRC, sequence number and timestamp all jump (RFC 3550 §8).
+    pub(crate) fn change_source(&self) {
+        lock(&self.state).restart = true;
+    }
+
+    /// Falls silent for so many packets' time, as an endpoint with voice activity detection does: each second packet is
+    /// comfort noise (RFC 3389).
+    pub(crate) fn fall_silent(&self, packets: u16) {
+        lock(&self.state).comfort = packets;
+    }
+
     /// What was heard so far.
     pub(crate) fn heard(&self) -> Heard {
         lock(&self.state).heard.clone()
@@ -110,13 +132,19 @@ async fn live(socket: UdpSocket, state: Arc<Mutex<State>>) {
     loop {
         tokio::select! {
             _ = clock.tick() => {
-                let (far, tone) = {
+                let (far, tone, comfort) = {
                     let mut state = lock(&state);
                     mouth.next_digit(&mut state.digits);
-                    (state.far, state.tone)
+                    if std::mem::take(&mut state.restart) {
+                        mouth.start_over();
+                    }
+                    let comfort = state.comfort;
+                    state.comfort = comfort.saturating_sub(1);
+                    (state.far, state.tone, comfort)
                 };
                 let Some(far) = far else { continue };
-                for packet in mouth.speak(tone) {
+                let packets = if comfort > 0 { mouth.rustle(comfort) } else { mouth.speak(tone) };
+                for packet in packets {
                     drop(socket.send_to(&packet, far).await);
                 }
             }
@@ -129,7 +157,7 @@ async fn live(socket: UdpSocket, state: Arc<Mutex<State>>) {
 }
 
 fn hear(heard: &mut Heard, packet: &[u8]) {
-    let [first, kind, _, _, _, _, _, _, a, b, c, d, ..] = *packet else { return };
+    let [first, kind, high, low, _, _, _, _, a, b, c, d, ..] = *packet else { return };
     let payload = packet.get(12 + 4 * usize::from(first & 0x0f)..).unwrap_or_default();
     // RTCP (RFC 5761 §4) shares no port with us, but a stray one is no audio.
     if first >> 6 != 2 || (192..=223).contains(&kind) {
@@ -137,6 +165,10 @@ fn hear(heard: &mut Heard, packet: &[u8]) {
     }
     heard.packets += 1;
     heard.bytes += payload.len() as u64;
+    let number = u16::from_be_bytes([high, low]);
+    heard.jumps += u64::from(heard.last.is_some_and(|last| last.wrapping_add(1) != number));
+    heard.last = Some(number);
+    heard.kinds.insert(kind & 0x7f);
     heard.sources.insert(u32::from_be_bytes([a, b, c, d]));
     if kind & 0x7f == PCMU {
         heard.samples.extend(payload.iter().map(|byte| from_mu_law(*byte)));
@@ -164,6 +196,22 @@ impl Mouth {
             _ => 11,
         };
         self.digit = waiting.pop_front().map(|key| (code(key), 0, self.timestamp));
+    }
+
+    fn start_over(&mut self) {
+        self.ssrc ^= 0x5a5a_5a5a;
+        self.sequence = self.sequence.wrapping_add(30_000);
+        self.timestamp = self.timestamp.wrapping_add(3_000_000_000);
+    }
+
+    fn rustle(&mut self, left: u16) -> Vec<Vec<u8>> {
+        let packets = if left.is_multiple_of(2) {
+            vec![self.packet(COMFORT_NOISE, false, self.timestamp, &[70])]
+        } else {
+            Vec::new()
+        };
+        self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
+        packets
     }
 
     fn speak(&mut self, tone: Option<u16>) -> Vec<Vec<u8>> {

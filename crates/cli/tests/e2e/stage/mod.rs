@@ -5,6 +5,7 @@ pub(crate) mod handset;
 pub(crate) mod peer;
 pub(crate) mod script;
 pub(crate) mod tariff;
+pub(crate) mod wire;
 pub(crate) mod world;
 
 pub(crate) use peer::{Caller, CarrierPeer};
