@@ -6,6 +6,8 @@ mod accounts;
 mod carriers;
 mod countries;
 mod dead_letters;
+mod deck_csv;
+mod deck_diff;
 mod decks;
 mod inventory;
 mod ledger;

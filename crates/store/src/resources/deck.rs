@@ -39,10 +39,21 @@ pub struct PutDeck {
     pub make_default: bool,
     /// All its rates; each prefix once.
     pub rates: Vec<PrefixRate>,
+    /// What the deck must be like for this to happen.
+    pub expected: Expected,
     /// Who asks.
     pub actor: Actor,
     /// Now.
     pub at: Timestamp,
+}
+
+/// As what a deck was seen by who replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever is there.
+    Anything,
+    /// This revision, or no deck.
+    Revision(Option<Timestamp>),
 }
 
 /// What became of it.
@@ -52,6 +63,8 @@ pub enum PutDeckOutcome {
     Stored,
     /// It exists in another currency; accounts may be using it.
     OtherCurrency(Currency),
+    /// It is not as it was expected to be: nothing was stored.
+    Changed,
 }
 
 const UPSERT: &str =
@@ -60,8 +73,11 @@ const UPSERT: &str =
   on conflict (deck_id) do update set name = $2, updated_at = $5,
     is_default = case when cast($4 as bigint) = 1 then 1 else rate_deck.is_default end
   where rate_deck.currency = $3
+    and (cast($6 as bigint) is null or rate_deck.updated_at = cast($6 as bigint))
   returning deck_id";
 const CURRENCY: &str = "select currency from rate_deck where deck_id = $1";
+/// No deck was ever updated then.
+const NO_REVISION: i64 = -1;
 const NO_OTHER_DEFAULT: &str = "update rate_deck set is_default = 0, updated_at = $3
   where currency = $2 and deck_id <> $1 and is_default = 1 and kind = 'sell' returning deck_id";
 const CLEAR: &str = "delete from rate where deck_id = $1";
@@ -88,17 +104,30 @@ impl Command for PutDeck {
 
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<PutDeckOutcome, StoreError>> {
         Box::pin(async move {
+            let expected = match self.expected {
+                Expected::Anything => None,
+                Expected::Revision(revision) => {
+                    Some(revision.map_or(NO_REVISION, |revision| revision.as_microsecond()))
+                }
+            };
             let params = [
                 (&self.id).into(),
                 (&self.name).into(),
                 (&self.currency).into(),
                 self.make_default.into(),
                 self.at.into(),
+                expected.into(),
             ];
             if tx.query_one(UPSERT, &params).await?.is_none() {
                 let row = tx.query_one(CURRENCY, &[(&self.id).into()]).await?;
                 let row = row.ok_or_else(|| StoreError::Retry("a rate deck vanished".to_owned()))?;
-                return Ok(PutDeckOutcome::OtherCurrency(row.parsed("currency")?));
+                let stored: Currency = row.parsed("currency")?;
+                let same = stored == self.currency;
+                return Ok(if same {
+                    PutDeckOutcome::Changed
+                } else {
+                    PutDeckOutcome::OtherCurrency(stored)
+                });
             }
             if self.make_default {
                 let params = [(&self.id).into(), (&self.currency).into(), self.at.into()];
@@ -225,6 +254,12 @@ impl Reader {
                 })
             })
             .collect()
+    }
+
+    /// When a deck last changed: its revision. `None` without such a deck.
+    pub async fn deck_revision(&self, id: &str) -> Result<Option<Timestamp>, StoreError> {
+        const REVISION: &str = "select updated_at from rate_deck where deck_id = $1";
+        self.query_one(REVISION, &[id.into()]).await?.map(|row| row.instant("updated_at")).transpose()
     }
 
     /// The deck of an account (its own, else the default one of its currency) with the rate of the

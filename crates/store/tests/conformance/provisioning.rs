@@ -107,6 +107,7 @@ fn deck(id: &str, currency: &str, make_default: bool, rates: &[(&str, i64)]) -> 
         currency: currency.parse().unwrap(),
         make_default,
         rates,
+        expected: Expected::Anything,
         actor: Actor::system(),
         at: at(4),
     }
@@ -299,6 +300,25 @@ on_both! {
         assert_eq!(read().await.trunk, Some(trunk(1)));
         assert_eq!(assign(&a, None).await, AssignOutcome::Done);
         assert_eq!(read().await.trunk, None);
+    }
+
+    async fn a_deck_that_changed_since_it_was_looked_at_is_left_alone(house: House) {
+        let submit = async |deck| house.writer.submit(deck).await.unwrap();
+        let reader = house.store.reader();
+        let expecting = |revision, seconds| PutDeck {
+            expected: Expected::Revision(revision),
+            at: at(seconds),
+            ..deck("d7", "INR", false, &[("91", 7)])
+        };
+        assert_eq!(reader.deck_revision("d7").await.unwrap(), None);
+        assert_eq!(submit(expecting(None, 5)).await, PutDeckOutcome::Stored);
+        assert_eq!(submit(expecting(None, 6)).await, PutDeckOutcome::Changed, "there is one now");
+        let revision = reader.deck_revision("d7").await.unwrap();
+        assert_eq!(revision, Some(at(5)));
+        let other = PutDeck { rates: Vec::new(), ..expecting(revision, 7) };
+        assert_eq!(submit(other).await, PutDeckOutcome::Stored);
+        assert_eq!(submit(expecting(revision, 8)).await, PutDeckOutcome::Changed, "it is another one now");
+        assert_eq!(reader.directory_rates_of("d7").await.unwrap(), []);
     }
 
     async fn a_deck_is_replaced_whole_and_one_is_the_default(house: House) {

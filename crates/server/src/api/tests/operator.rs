@@ -68,6 +68,42 @@ async fn carriers_are_made_changed_in_part_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn what_an_import_changes_is_seen_before_it_is_applied() {
+    let house = House::open().await;
+    let import = async |rows: &str, further: Value| {
+        let csv = format!("prefix,per_minute,pulse,minimum,connection_fee\n{rows}");
+        let mut body = json!({ "csv": csv });
+        body.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
+        house.admin("PUT", "/admin/decks/standard", body).await
+    };
+    let dry = import("91,0.45,60,0,0\n44,2,1,0,0\n", json!({"dry_run": true})).await;
+    assert_eq!((dry.status, &dry.body["applied"], &dry.body["base"]), (200, &json!(false), &json!("none")));
+    assert_eq!(dry.body["diff"]["added"], 2);
+    assert_eq!(
+        house.admin("GET", "/admin/decks", Value::Null).await.body["decks"],
+        json!([]),
+        "nothing is stored"
+    );
+
+    let first = import("91,0.45,60,0,0\n44,2,1,0,0\n", json!({"base": "none"})).await;
+    assert_eq!((first.status, &first.body["applied"]), (200, &json!(true)));
+    let dry = import("91,0.5,60,0,0\n1,3,1,0,0\n", json!({"dry_run": true})).await;
+    let diff = &dry.body["diff"];
+    assert_eq!((&diff["added"], &diff["changed"], &diff["removed"]), (&json!(1), &json!(1), &json!(1)));
+    let changed = &diff["changes"][2];
+    assert_eq!((&changed["prefix"], &changed["old"]["per_minute"]), (&json!("91"), &json!("0.450000")));
+    assert_eq!(changed["new"]["per_minute"], "0.500000");
+
+    let base = dry.body["base"].clone();
+    assert_eq!(import("7,1,1,0,0\n", json!({})).await.status, 200, "somebody else was faster");
+    let late = import("91,0.5,60,0,0\n1,3,1,0,0\n", json!({"base": base})).await;
+    assert_eq!(late.status, 409, "{}", late.body);
+    let dry = import("7,1,1,0,0\n", json!({"dry_run": true})).await;
+    assert_eq!((&dry.body["diff"]["unchanged"], &dry.body["diff"]["changes"]), (&json!(1), &json!([])));
+    assert_eq!(import("7,1,1,0,0\n", json!({"dry_run": true, "currency": "USD"})).await.status, 409);
+}
+
+#[tokio::test]
 async fn a_deck_is_replaced_whole_or_not_at_all() {
     let house = House::open().await;
     let header = "prefix,per_minute,pulse,minimum,connection_fee\n";
@@ -79,7 +115,15 @@ async fn a_deck_is_replaced_whole_or_not_at_all() {
     assert_eq!(put("standard", &many, "INR", true).await.body["prefixes"], 250);
     let bad = put("standard", "91,1,1,0,0\n9x,1,1,0,0\n", "INR", true).await;
     assert_eq!(bad.status, 400);
-    assert!(bad.body["details"]["lines"][0].as_str().unwrap().starts_with("line 3:"), "{}", bad.body);
+    assert!(
+        bad.body["details"]["lines"][0].as_str().unwrap().starts_with("row 3, column prefix:"),
+        "{}",
+        bad.body
+    );
+    assert_eq!(
+        (&bad.body["details"]["errors"][0]["row"], &bad.body["details"]["errors"][0]["column"]),
+        (&json!(3), &json!("prefix"))
+    );
     let list = async || house.admin("GET", "/admin/decks", Value::Null).await.body["decks"].clone();
     assert_eq!(list().await[0]["prefixes"], 250, "nothing of a bad file is stored");
     put("standard", "91,1,1,0,0\n", "INR", false).await;
