@@ -50,6 +50,7 @@ error_codes! {
     NotFound = "NOT_FOUND", 404, 404, Unallocated, "No such resource", "Check the id.";
     TrunkNotFound = "TRUNK_NOT_FOUND", 404, 404, RoutingError, "No trunk with that id or domain", "Check the trunk id or domain.";
     TrunkDisabled = "TRUNK_DISABLED", 403, 403, Forbidden, "The trunk is disabled", "Enable the trunk.";
+    TrunkUnreachable = "TRUNK_UNREACHABLE", 503, 503, OutOfService, "The trunk of the number takes no calls", "Enable the trunk for inbound calls and give it an origination URI.";
     Conflict = "CONFLICT", 409, 403, Forbidden, "It is in use or exists already", "Detach or rename it first.";
     DuplicateUsername = "DUPLICATE_USERNAME", 409, 403, Forbidden, "The username is taken", "Choose another username.";
     InsufficientBalance = "INSUFFICIENT_BALANCE", 402, 402, OutOfCredits, "Insufficient balance", "Add money to the account.";
@@ -59,6 +60,7 @@ error_codes! {
     CountryBarred = "COUNTRY_BARRED", 403, 403, CountryBarred, "The destination country is closed", "Ask the operator to open the country.";
     PrefixBarred = "PREFIX_BARRED", 403, 403, PrefixBarred, "The destination prefix is barred", "Ask the operator to open the prefix.";
     NoRoute = "NO_ROUTE", 404, 503, RoutingError, "No carrier routes this destination", "Ask the operator for a route.";
+    CarriersFull = "CARRIERS_FULL", 429, 503, CarrierCongestion, "Every carrier of this destination is at its limit", "Try again; ask the operator for more channels.";
     NoRate = "NO_RATE", 404, 503, RoutingError, "No rate covers this destination", "Ask the operator for a rate.";
     NumberNotRouted = "NUMBER_NOT_ROUTED", 404, 404, Unallocated, "The number is not connected to an application or trunk", "Attach the number to an application or assign it to a trunk.";
     EndpointNotRegistered = "ENDPOINT_NOT_REGISTERED", 404, 480, EndpointNotRegistered, "The endpoint has no live registration", "Register the phone.";

@@ -153,6 +153,7 @@ fn triple(account: &AccountId) -> (ReserveCall, AnswerCall, SettleCall) {
             from: "918065551234".to_owned(),
             to: "919876543210".to_owned(),
             trunk: None,
+            carrier: None,
             application: None,
             currency: Currency::INR,
             facts: "{\"caller_name\":\"918065551234\",\"bill_rate\":\"0.45\",\"sip_call_id\":\"a84b4c76e66710@pc33.example\"}".to_owned(),

@@ -26,8 +26,11 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] =
-    &[migration!(1, "0001_first_schema"), migration!(2, "0002_trunk_secret_shown")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_first_schema"),
+    migration!(2, "0002_trunk_secret_shown"),
+    migration!(3, "0003_routing"),
+];
 
 const CREATE_TABLE: &str =
     "create table if not exists schema_migration (number bigint primary key, name text not null)";

@@ -79,10 +79,29 @@ impl Session {
                     continue;
                 }
             };
+            if !self.seize(position, &route) {
+                let full = (503, End::new(HangupCause::CarrierCongestion, HangupSource::Vobiz));
+                self.legs[position].failure = Some(full);
+                continue;
+            }
             if self.invite(position, &route, targets) {
                 return;
             }
         }
+    }
+
+    /// Takes the carrier's channel for a route; `false` when it has none left. The channel of the route before is given back.
+    fn seize(&mut self, position: usize, route: &Route) -> bool {
+        let call = self.record_of(position).map(|record| record.facts.call);
+        let leg = &mut self.legs[position];
+        leg.channel = None;
+        let Some((carrier, call)) = route.carrier.zip(call) else { return true };
+        leg.channel = self.shard.ports.admission.seize(call, carrier);
+        if self.legs[position].channel.is_none() {
+            tracing::info!(call_id = %call, carrier_id = %carrier, "a carrier is at its limit; the next one is tried");
+            return false;
+        }
+        true
     }
 
     fn targets(&self, route: &Route) -> Result<Vec<Target>, (u16, End)> {
@@ -137,6 +156,7 @@ impl Session {
         };
         leg.to_carrier = route.carrier.is_some();
         leg.credentials.clone_from(&route.credentials);
+        leg.failover.clone_from(&route.failover);
         leg.stage = Stage::Dialling;
         let body = leg.audio.offer(local, &codecs);
         for target in targets {
@@ -290,7 +310,8 @@ impl Session {
             return self.leg_over(position, end, Disposition::SendCancel, Some(status));
         }
         let (status, end) = leg.failure.take().unwrap_or((status, end));
-        if tries_next_route(status) && !leg.routes.is_empty() {
+        let unreached = end.cause == HangupCause::NetworkError;
+        if (unreached || leg.failover.tries_next(status)) && !leg.routes.is_empty() {
             tracing::info!(call_id = %self.call_id(), status, "a route failed; the next one is tried");
             self.legs[position].failure = Some((status, end));
             return self.start_route(position);
@@ -412,11 +433,6 @@ fn credentials_of(route: &RouteCredentials) -> Credentials {
         password: route.password.expose_secret().to_owned(),
         expected_realm: route.realm.clone(),
     }
-}
-
-/// Statuses after which the next route may do better.
-fn tries_next_route(status: u16) -> bool {
-    matches!(status, 408 | 480 | 500 | 502 | 503 | 504)
 }
 
 /// A person said no, or there is no such person.

@@ -115,6 +115,7 @@ impl Session {
         let Some(leg) = self.legs.get_mut(position).filter(|leg| leg.stage != Stage::Over) else { return };
         leg.stage = Stage::Over;
         leg.no_response_at = None;
+        leg.channel = None;
         let name = leg.name;
         let branches: Vec<_> = leg.branches.iter().map(|branch| branch.sip).collect();
         if let Some(record) = leg.record.as_deref_mut() {

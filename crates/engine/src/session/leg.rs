@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 use tandem_callflow::{End, Leg as Name};
-use tandem_model::ports::{Route, RouteCredentials};
+use tandem_model::ports::{CarrierChannel, Failover, Route, RouteCredentials};
 use tandem_sip::LegId;
 
 use super::negotiate::{Audio, PeerPlace};
@@ -55,6 +55,10 @@ pub(crate) struct Leg {
     pub(crate) credentials: Option<RouteCredentials>,
     /// The route being tried leads to a configured carrier.
     pub(crate) to_carrier: bool,
+    /// The carrier's channel it takes.
+    pub(crate) channel: Option<CarrierChannel>,
+    /// After which failures of the route being tried the next one is.
+    pub(crate) failover: Failover,
     /// Best reason so far why branches failed: status and phrase.
     pub(crate) failure: Option<(u16, End)>,
     /// It was hung up while admission was asked.
@@ -87,6 +91,8 @@ impl Leg {
             routes: VecDeque::new(),
             credentials: None,
             to_carrier: false,
+            channel: None,
+            failover: Failover::of_origination(),
             failure: None,
             unwanted: None,
             no_response_at: None,

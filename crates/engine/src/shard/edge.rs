@@ -19,7 +19,7 @@ use crate::session::{Incoming, Mailbox, NatGuess, run_inbound};
 /// What the edge does with an INVITE.
 enum Verdict {
     Silence,
-    Status(u16),
+    Malformed,
     Refuse(Refusal),
     Challenge(Vec<String>),
     Admit { identity: CallerIdentity, nat: NatGuess },
@@ -40,8 +40,8 @@ impl Shard {
             Verdict::Silence => {
                 let _ = self.endpoint.borrow_mut().ignore(now, leg);
             }
-            Verdict::Status(status) => {
-                let _ = self.endpoint.borrow_mut().reject(now, leg, status, None, &[]);
+            Verdict::Malformed => {
+                let _ = self.endpoint.borrow_mut().reject(now, leg, 400, None, &[]);
             }
             Verdict::Refuse(refusal) => self.refuse(leg, &refusal),
             Verdict::Challenge(challenges) => {
@@ -74,8 +74,7 @@ impl Shard {
         let hosts = Hosts::of(request);
         match self.ports.directory.locate(&hosts.edge(request)) {
             Located::Stranger => Verdict::Silence,
-            Located::UnknownDomain => Verdict::Status(404),
-            Located::Refused(refusal) => Verdict::Refuse(refusal),
+            Located::UnknownDomain => Verdict::Refuse(Refusal::new(ErrorCode::TrunkNotFound)),
             Located::Carrier(carrier) => {
                 Verdict::Admit { identity: CallerIdentity::Carrier(carrier), nat: NatGuess::Known }
             }
@@ -83,7 +82,10 @@ impl Shard {
                 Verdict::Admit { identity: CallerIdentity::Trunk(access.trunk), nat: NatGuess::Known }
             }
             Located::Trunk(access) => match access.digest {
-                None => Verdict::Status(403),
+                None => {
+                    let words = "The source is not on the trunk's IP ACL";
+                    Verdict::Refuse(Refusal::because(ErrorCode::InvalidCredentials, words))
+                }
                 Some((realm, policy)) => {
                     let scope = DigestScope::Trunk(access.trunk);
                     self.prove(request, &Demand { scope, realm: &realm, policy }, |_| {
@@ -116,8 +118,8 @@ impl Shard {
                 Verdict::Admit { identity: identity(username), nat }
             }
             Proof::Ask(challenges) => Verdict::Challenge(challenges),
-            Proof::Banned => Verdict::Status(403),
-            Proof::Malformed => Verdict::Status(400),
+            Proof::Banned => Verdict::Refuse(Refusal::new(ErrorCode::InvalidCredentials)),
+            Proof::Malformed => Verdict::Malformed,
         }
     }
 

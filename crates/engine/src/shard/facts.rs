@@ -10,6 +10,10 @@ use tandem_sip::{RequestFacts, Transport};
 pub(crate) const MAX_CUSTOM_HEADERS: usize = 24;
 /// Longest value of a custom header handed on; longer ones are left out.
 pub(crate) const MAX_CUSTOM_VALUE_BYTES: usize = 512;
+/// Carries the platform's own count of visits.
+const HOPS_HEADER: &str = "X-Tandem-Hops";
+/// Longest hop cookie looked at.
+const MAX_HOPS_BYTES: usize = 64;
 /// What marks a customer's own header: today's prefix and the older one.
 const CUSTOM_PREFIXES: [&str; 2] = ["X-VH-", "X-PH-"];
 
@@ -90,9 +94,15 @@ pub(crate) fn invite_facts(
         source: request.flow.remote,
         sip_call_id: request.call_id.clone(),
         user_agent: request.user_agent.clone(),
+        hop_cookie: hop_cookie(&request.custom),
         received_at,
         dialog,
     }
+}
+
+fn hop_cookie(headers: &[(String, String)]) -> Option<String> {
+    let mut found = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(HOPS_HEADER));
+    found.next().map(|(_, value)| value.clone()).filter(|value| value.len() <= MAX_HOPS_BYTES)
 }
 
 /// The URI of a header value, between angle brackets or bare with its parameters cut off.

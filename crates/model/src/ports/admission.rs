@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::Pending;
 use super::directory::Transport;
+use super::routing::{CarrierChannel, Failover};
 use crate::{
     AccountId, ApplicationPlan, CallEnd, CallFacts, CallId, CarrierId, DialogRecord, RecordingId, Refusal,
     TrunkId,
@@ -59,6 +60,8 @@ pub struct InviteFacts {
     pub sip_call_id: String,
     /// User-Agent.
     pub user_agent: Option<String>,
+    /// `X-Tandem-Hops`, as it came: how often the call was here before, if the signature is ours.
+    pub hop_cookie: Option<String>,
     /// When it came.
     pub received_at: Timestamp,
     /// The A dialog so far, for a crash before the answer.
@@ -124,6 +127,8 @@ pub struct Route {
     pub credentials: Option<RouteCredentials>,
     /// The far side is expected behind NAT: latch RTP, keep to the flow.
     pub nat: bool,
+    /// When the next route is tried.
+    pub failover: Failover,
 }
 
 /// What an admitted call runs.
@@ -246,6 +251,10 @@ pub trait Admission: Send + Sync {
 
     /// Decides a further leg of a session, the same way.
     fn admit_leg(&self, request: LegRequest) -> Pending<'_, LegDecision>;
+
+    /// Takes a channel of a carrier for an INVITE of `call` about to leave, and one of its calls of this second; `None` when the
+    /// carrier is at its limit and the next route's turn has come. The carrier is the call's until another one is taken.
+    fn seize(&self, call: CallId, carrier: CarrierId) -> Option<CarrierChannel>;
 
     /// Notes the dialogs of legs being dialled, for a crash. Does not wait; may be dropped under load.
     fn dialling(&self, call: CallId, dialogs: Vec<DialogRecord>);

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
-use crate::{AccountId, CarrierId, Refusal, TrunkId};
+use super::routing::{Gateway, GatewayHealth};
+use crate::{AccountId, CarrierId, TrunkId};
 
 /// Transport of a signalling flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,8 +91,6 @@ pub enum Located {
     },
     /// A carrier's address: a call from the telephone network.
     Carrier(CarrierId),
-    /// Known, and refused before anything else (a disabled trunk).
-    Refused(Refusal),
 }
 
 /// The in-memory directory. Answers within microseconds and never waits.
@@ -105,4 +104,14 @@ pub trait Directory: Send + Sync {
 
     /// The address may be sent SIP or RTP (the address guard: no SIP-side SSRF).
     fn may_send_to(&self, address: SocketAddr) -> bool;
+
+    /// The gateways in use, each once: whom to ask for signs of life.
+    fn gateways(&self) -> Vec<Gateway> {
+        Vec::new()
+    }
+
+    /// What the probes of a gateway say. Routes to one that is down are tried after all others.
+    fn mark_gateway(&self, gateway: &Gateway, health: GatewayHealth) {
+        let _ = (gateway, health);
+    }
 }

@@ -13,6 +13,7 @@ mod directory;
 mod documents;
 mod observer;
 mod registrations;
+mod routing;
 mod sounds;
 
 use std::future::Future;
@@ -28,6 +29,7 @@ pub use directory::{DigestPolicy, DigestScope, Directory, EdgeFacts, Located, Tr
 pub use documents::{Documents, FetchError, FetchFailure, FetchKind, FetchRequest, Fetched, Notice};
 pub use observer::{Observer, Trace, TraceKind};
 pub use registrations::{BindingChange, Registrations, StoredBinding};
+pub use routing::{CarrierChannel, Failover, Gateway, GatewayHealth};
 pub use sounds::{Clip, SoundError, Sounds, SpeechRequest};
 
 /// A boxed future: the ports are trait objects.

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use tandem_model::{
-    AccountId, ApplicationId, CallDirection, CallId, Currency, DialogRecord, Money, OrphanCall, Rate, TrunkId,
+    AccountId, ApplicationId, CallDirection, CallId, CarrierId, Currency, DialogRecord, Money, OrphanCall,
+    Rate, TrunkId,
 };
 
 use crate::value::Row;
@@ -59,6 +60,8 @@ pub struct NewCall {
     pub to: String,
     /// The trunk it came or goes through.
     pub trunk: Option<TrunkId>,
+    /// The carrier it goes out through, as far as it is known.
+    pub carrier: Option<CarrierId>,
     /// The application that steers it.
     pub application: Option<ApplicationId>,
     /// Currency of the hold.
@@ -106,8 +109,8 @@ impl LiveCall {
 const INSERT: &str =
     "insert into live_call (call_id, account_id, node_name, node_epoch, parent_call_id, state,
     direction, from_number, to_number, trunk_id, application_id, currency, facts, plan, rate, hold, covered_s,
-    started_at, dialogs)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+    started_at, dialogs, carrier_id)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 /// Inserts the row, owned by this process.
 pub(super) async fn insert(tx: &mut Tx<'_>, call: &NewCall) -> Result<(), StoreError> {
@@ -133,6 +136,7 @@ pub(super) async fn insert(tx: &mut Tx<'_>, call: &NewCall) -> Result<(), StoreE
         call.covered_s.into(),
         call.started_at.into(),
         json(&call.dialogs)?.into(),
+        call.carrier.into(),
     ];
     tx.execute(INSERT, &params).await?;
     Ok(())
@@ -163,6 +167,7 @@ fn live_of(row: &Row) -> Result<LiveCall, StoreError> {
             from: row.string("from_number")?,
             to: row.string("to_number")?,
             trunk: row.opt_parsed("trunk_id")?,
+            carrier: row.opt_parsed("carrier_id")?,
             application: row.opt_text("application_id")?.map(ApplicationId::new),
             currency: row.parsed("currency")?,
             facts: row.string("facts")?,
@@ -210,6 +215,18 @@ impl Reader {
     pub async fn live_calls_of_trunk(&self, trunk: TrunkId) -> Result<u64, StoreError> {
         const COUNT: &str = "select count(*) as n from live_call where trunk_id = $1";
         self.query_one(COUNT, &[trunk.into()]).await?.map_or(Ok(0), |row| row.count("n"))
+    }
+
+    /// Live calls to each carrier that are not those of `node`: other processes', and those of a process that is gone and not settled.
+    pub async fn live_calls_to_carriers(
+        &self,
+        node: Option<&NodeIdentity>,
+    ) -> Result<Vec<(CarrierId, u64)>, StoreError> {
+        const COUNT: &str = "select carrier_id, count(*) as n from live_call
+          where carrier_id is not null and not (node_name = $1 and node_epoch = $2) group by carrier_id";
+        let (name, epoch) = node.map_or(("", 0), |node| (node.name.as_str(), node.epoch));
+        let rows = self.query(COUNT, &[name.into(), epoch.into()]).await?;
+        rows.iter().map(|row| Ok((row.parsed("carrier_id")?, row.count("n")?))).collect()
     }
 
     /// Calls whose process is gone: their (node, epoch) is not current, or its last heartbeat is older

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use tandem_model::{AccountId, CallId, DialogRecord, Money};
+use tandem_model::{AccountId, CallId, CarrierId, DialogRecord, Money};
 
 use super::live::{LiveState, json};
 use crate::command::{BoxFuture, Interleaving};
@@ -14,6 +14,8 @@ use crate::{Command, StoreError, Tx};
 pub struct NoteDialogs {
     /// The call.
     pub call: CallId,
+    /// The carrier being tried, if it is one.
+    pub carrier: Option<CarrierId>,
     /// All its dialogs.
     pub dialogs: Vec<DialogRecord>,
 }
@@ -23,9 +25,11 @@ impl Command for NoteDialogs {
 
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<(), StoreError>> {
         // Only before the answer: a note that was overtaken must not replace the answer's dialogs.
-        const NOTE: &str = "update live_call set dialogs = $2 where call_id = $1 and answered_at is null";
+        const NOTE: &str =
+            "update live_call set dialogs = $2, carrier_id = $3 where call_id = $1 and answered_at is null";
         Box::pin(async move {
-            tx.execute(NOTE, &[self.call.into(), json(&self.dialogs)?.into()]).await?;
+            let params = [self.call.into(), json(&self.dialogs)?.into(), self.carrier.into()];
+            tx.execute(NOTE, &params).await?;
             Ok(())
         })
     }
@@ -109,8 +113,11 @@ pub enum ExtendOutcome {
         /// The whole hold.
         hold: Money,
     },
-    /// No money: hang up when what is covered ends.
-    Exhausted,
+    /// Not that much money: nothing was taken. Ask for what is left, or hang up when what is covered ends.
+    Exhausted {
+        /// What the account still has.
+        available: Money,
+    },
     /// No such live call.
     Gone,
 }
@@ -125,7 +132,9 @@ impl Command for ExtendCall {
                         where call_id = $3 and account_id = $1 and covered_s < cast($4 as bigint))";
         const GROW: &str =
             "update live_call set hold = hold + $2, covered_s = $3 where call_id = $1 returning hold";
-        const STANDING: &str = "select hold, covered_s from live_call where call_id = $1";
+        const STANDING: &str = "select live_call.hold, live_call.covered_s,
+            case when account.enabled = 1 then account.balance - account.held + account.credit_limit else 0 end as available
+          from live_call join account on account.auth_id = live_call.account_id where live_call.call_id = $1";
         Box::pin(async move {
             let params =
                 [(&self.account).into(), self.extra_hold.into(), self.call.into(), self.covered_s.into()];
@@ -143,7 +152,7 @@ impl Command for ExtendCall {
             if covered.is_none_or(|covered| covered >= self.covered_s) {
                 return Ok(ExtendOutcome::Extended { hold: row.money("hold")? });
             }
-            Ok(ExtendOutcome::Exhausted)
+            Ok(ExtendOutcome::Exhausted { available: row.money("available")? })
         })
     }
 

@@ -1,7 +1,7 @@
 //! Trunks and what hangs on them: credentials, address lists, origination URIs. For each kind all rows at start, and one by id when it changed.
 
 use jiff::Timestamp;
-use tandem_model::{AccountId, TrunkId};
+use tandem_model::{AccountId, E164, TrunkId};
 
 use crate::value::Row;
 use crate::{Reader, StoreError};
@@ -49,6 +49,10 @@ pub struct TrunkRow {
     pub primary_uri_id: Option<String>,
     /// Second origination URI.
     pub fallback_uri_id: Option<String>,
+    /// How numbers are written to the PBX.
+    pub number_format: String,
+    /// The number its calls go out as when the PBX names none.
+    pub caller_id: Option<E164>,
     /// Records its calls.
     pub recording: bool,
     /// Told of its calls.
@@ -87,6 +91,8 @@ fn trunk_of(row: &Row) -> Result<TrunkRow, StoreError> {
         acl_id: row.opt_string("acl_id")?,
         primary_uri_id: row.opt_string("primary_uri_id")?,
         fallback_uri_id: row.opt_string("fallback_uri_id")?,
+        number_format: row.string("number_format")?,
+        caller_id: row.opt_parsed("caller_id")?,
         recording: row.flag("recording")?,
         webhook_url: row.opt_string("webhook_url")?,
         webhook_method: row.string("webhook_method")?,

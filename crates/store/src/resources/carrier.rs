@@ -32,12 +32,14 @@ pub enum PutMode {
 
 const INSERT: &str = "insert into carrier (carrier_id, name, host, port, transport, priority, weight, cps_limit,
     concurrent_limit, prefixes, number_format, auth_username, auth_password_sealed, auth_realm, source_addresses,
-    enabled, created_at, updated_at)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17) on conflict do nothing";
+    enabled, created_at, updated_at, options)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17, $18)
+  on conflict do nothing";
 const UPDATE: &str =
     "update carrier set name = $2, host = $3, port = $4, transport = $5, priority = $6, weight = $7,
     cps_limit = $8, concurrent_limit = $9, prefixes = $10, number_format = $11, auth_username = $12,
-    auth_password_sealed = $13, auth_realm = $14, source_addresses = $15, enabled = $16, updated_at = $17
+    auth_password_sealed = $13, auth_realm = $14, source_addresses = $15, enabled = $16, updated_at = $17,
+    options = $18
   where carrier_id = $1";
 
 impl Command for PutCarrier {
@@ -47,7 +49,7 @@ impl Command for PutCarrier {
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let carrier = &self.carrier;
-            let params: [Value<'_>; 17] = [
+            let params: [Value<'_>; 18] = [
                 carrier.id.into(),
                 (&carrier.name).into(),
                 (&carrier.host).into(),
@@ -65,6 +67,7 @@ impl Command for PutCarrier {
                 list(&carrier.source_addresses)?.into(),
                 carrier.enabled.into(),
                 self.at.into(),
+                (&carrier.options).into(),
             ];
             let (sql, action) = match self.mode {
                 PutMode::Create => (INSERT, "create"),

@@ -1,6 +1,7 @@
 //! A call from its reservation to its settlement.
 
-use tandem_model::{AccountId, CallId, ErrorCode, LegRole, Money};
+use tandem_model::{AccountId, CallId, CarrierId, ErrorCode, Ids, LegRole, Money};
+use tandem_store::NodeIdentity;
 use tandem_store::calls::*;
 
 use crate::support::*;
@@ -31,7 +32,7 @@ on_both! {
 
         let dialogs = vec![dialog(LegRole::A, "{}"), dialog(LegRole::B, "{}")];
         assert!(house.writer.submit(AnswerCall { call: call.call, at: at(5), dialogs: dialogs.clone() }).await.unwrap());
-        house.writer.submit(NoteDialogs { call: call.call, dialogs: Vec::new() }).await.unwrap();
+        house.writer.submit(NoteDialogs { call: call.call, carrier: None, dialogs: Vec::new() }).await.unwrap();
         let live = house.store.reader().live_call(call.call).await.unwrap().unwrap();
         assert_eq!(live.call.dialogs, dialogs, "a note that was overtaken does not replace the answer's dialogs");
         assert_eq!(live.call.state, LiveState::InProgress);
@@ -143,6 +144,29 @@ on_both! {
         house.assert_clean().await;
     }
 
+    async fn calls_to_carriers_are_counted_for_other_processes(house: House) {
+        let account = house.account("MA_A", 10).await;
+        let (first, second) = (CarrierId(Ids::random()), CarrierId(Ids::random()));
+        let reader = house.store.reader();
+        let mut calls = Vec::new();
+        for carrier in [Some(first), Some(first), None] {
+            let mut command = reserve(&account, units(1));
+            command.call.carrier = carrier;
+            calls.push(command.call.call);
+            house.writer.submit(command).await.unwrap();
+        }
+        assert_eq!(reader.live_calls_to_carriers(house.writer.node()).await.unwrap(), [], "its own it counts itself");
+        let other = NodeIdentity { name: "another".to_owned(), epoch: 1 };
+        assert_eq!(reader.live_calls_to_carriers(Some(&other)).await.unwrap(), [(first, 2)]);
+        let note = |carrier| NoteDialogs { call: calls[0], carrier, dialogs: Vec::new() };
+        house.writer.submit(note(Some(second))).await.unwrap();
+        let mut counts = reader.live_calls_to_carriers(Some(&other)).await.unwrap();
+        counts.sort_by_key(|(carrier, _)| *carrier != first);
+        assert_eq!(counts, [(first, 1), (second, 1)], "the next carrier was tried");
+        house.writer.submit(settle(&account, calls[0], Money::ZERO)).await.unwrap();
+        assert_eq!(reader.live_calls_to_carriers(Some(&other)).await.unwrap(), [(first, 1)]);
+    }
+
     async fn an_extension_takes_money_once_until_there_is_none(house: House) {
         let account = house.account("MA_A", 10).await;
         let reserve = reserve(&account, units(4));
@@ -153,7 +177,7 @@ on_both! {
         };
         assert_eq!(extend(120, 5).await.unwrap(), ExtendOutcome::Extended { hold: units(9) });
         assert_eq!(extend(120, 5).await.unwrap(), ExtendOutcome::Extended { hold: units(9) }, "asked twice, taken once");
-        assert_eq!(extend(180, 2).await.unwrap(), ExtendOutcome::Exhausted);
+        assert_eq!(extend(180, 2).await.unwrap(), ExtendOutcome::Exhausted { available: units(1) });
         assert_eq!(extend(180, 1).await.unwrap(), ExtendOutcome::Extended { hold: units(10) });
         let live = house.store.reader().live_call(call).await.unwrap().unwrap();
         assert_eq!((live.call.hold, live.call.covered_s), (units(10), Some(180)));

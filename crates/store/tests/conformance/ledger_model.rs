@@ -88,7 +88,7 @@ impl Model {
     fn extend(&mut self, call: CallId, extra: i64) -> ExtendOutcome {
         let Some(&(account, hold, covered)) = self.live.get(&call) else { return ExtendOutcome::Gone };
         if self.available(account) < extra {
-            return ExtendOutcome::Exhausted;
+            return ExtendOutcome::Exhausted { available: Money::from_micros(self.available(account)) };
         }
         self.purses[account].held += extra;
         self.live.insert(call, (account, hold + extra, covered + 1));

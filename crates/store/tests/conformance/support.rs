@@ -160,6 +160,7 @@ pub(crate) fn new_call(account: &AccountId, hold: Money) -> NewCall {
         from: "918065551234".to_owned(),
         to: "919876543210".to_owned(),
         trunk: Some(tandem_model::TrunkId::random()),
+        carrier: None,
         application: None,
         currency: Currency::INR,
         facts: "{\"caller_name\":\"x\"}".to_owned(),

@@ -42,6 +42,8 @@ fn trunk(account: &AccountId) -> Trunk {
         webhook_url: Some("https://a.example/".to_owned()),
         webhook_method: "GET".to_owned(),
         recording_webhook_enabled: true,
+        number_format: "e164".to_owned(),
+        caller_id: Some("+918045670000".parse().unwrap()),
         secret_sealed: Some(vec![1, 2, 3]),
         created_at: at(1),
         updated_at: at(1),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_engine::{Engine, EngineConfig, EngineHandle};
-use tandem_model::ports::{Route, RouteDestination, Transport};
+use tandem_model::ports::{Failover, Route, RouteDestination, Transport};
 
 pub(crate) use audio::Voice;
 pub(crate) use peer::Peer;
@@ -60,5 +60,6 @@ fn route(destination: RouteDestination, uri: &str) -> Route {
         headers: vec![("X-VH-Order".to_owned(), "42".to_owned())],
         credentials: None,
         nat: false,
+        failover: Failover::of_carriers(),
     }
 }

@@ -45,6 +45,8 @@ struct Scripts {
     domains: HashMap<String, Located>,
     passwords: HashMap<String, String>,
     bindings: Vec<StoredBinding>,
+    /// Carriers without a free channel.
+    full_carriers: Vec<CarrierId>,
     /// Fetches of this URL never come back.
     hanging: Option<String>,
     /// Answers become durable as permits are added here.
@@ -75,6 +77,7 @@ impl World {
                 domains: HashMap::new(),
                 passwords: HashMap::new(),
                 bindings: Vec::new(),
+                full_carriers: Vec::new(),
                 hanging: None,
                 answers: None,
                 routes: Vec::new(),
@@ -337,6 +340,10 @@ impl Admission for World {
     fn admit_leg(&self, request: LegRequest) -> Pending<'_, LegDecision> {
         self.see(|seen| seen.legs.push(request.clone()));
         Box::pin(async move { (self.scripts().admit_leg)(request) })
+    }
+
+    fn seize(&self, _call: CallId, carrier: CarrierId) -> Option<CarrierChannel> {
+        (!self.scripts().full_carriers.contains(&carrier)).then(CarrierChannel::uncounted)
     }
 
     fn dialling(&self, call: CallId, dialogs: Vec<tandem_model::DialogRecord>) {
