@@ -233,12 +233,18 @@ pub(crate) struct CarrierFields {
     /// New calls a second; 0 for no limit.
     #[arg(long)]
     pub(crate) cps: Option<u32>,
-    /// Live calls; only 0 (no limit) so far: the limit is not built.
+    /// Live calls to it; 0 for no limit. At the limit the next carrier is tried.
     #[arg(long)]
     pub(crate) concurrent: Option<u32>,
     /// How it wants numbers: e164-plus, e164, national.
     #[arg(long)]
     pub(crate) number_format: Option<String>,
+    /// How it wants caller ids, if otherwise than numbers: e164-plus, e164, national.
+    #[arg(long)]
+    pub(crate) caller_format: Option<String>,
+    /// SIP statuses after which the next carrier is tried, such as 408,480,503,504; silence always is. `default` for the usual ones.
+    #[arg(long, value_name = "STATUSES")]
+    pub(crate) failover: Option<String>,
     #[arg(long)]
     pub(crate) username: Option<String>,
     #[arg(long)]
@@ -256,8 +262,11 @@ pub(crate) struct CarrierFields {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RatesCommand {
     /// Import a deck from CSV: prefix,per_minute,pulse,minimum,connection_fee (prefix `in91` prices calls to +91 numbers of ours).
+    ///
+    /// Shows what would change: prefixes added, changed, removed, with their prices. Nothing is changed without --yes. A file with
+    /// anything wrong in it is refused as a whole, with the rows and columns.
     #[command(
-        after_help = "Example:\n  printf 'prefix,per_minute,pulse,minimum,connection_fee\\n91,0.45,60,0,0\\n' | tandem admin rates import --deck standard --currency INR --default -"
+        after_help = "Example:\n  tandem admin rates import rates.csv --deck standard --dry-run\n  tandem admin rates import rates.csv --deck standard --currency INR --default --yes"
     )]
     Import {
         /// Name of the deck; replaced if it exists.
@@ -268,6 +277,15 @@ pub(crate) enum RatesCommand {
         /// Use it for accounts of that currency that have no deck of their own.
         #[arg(long)]
         default: bool,
+        /// Only show what would change. So does leaving out --yes.
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
+        /// Replace the deck by the file.
+        #[arg(long)]
+        yes: bool,
+        /// Refuse if the deck is no longer as a dry run showed it: the base it printed.
+        #[arg(long, value_name = "BASE")]
+        base: Option<String>,
         /// CSV file; `-` for standard input.
         file: String,
     },

@@ -9,14 +9,14 @@ use tandem_engine::{Engine, EngineConfig, EngineError, EngineHandle, Limits, Tim
 use tandem_model::clock;
 use tandem_model::ports::{Observer, Ports};
 use tandem_store::nodes::Heartbeat;
-use tandem_store::{Store, StoreError, Writer, WriterConfig};
+use tandem_store::{Reader, Store, StoreError, Writer, WriterConfig};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::{Admission, Reaper};
+use crate::admission::{Admission, HopSigner, Reaper};
 use crate::advertised::Advertised;
 use crate::api::{self, AppState, Live, Shared};
 use crate::auth::{Vault, VaultError};
@@ -32,6 +32,8 @@ use crate::webhooks::{CallDocuments, DeliveryEngine, DocumentFetcher};
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Orphans' peers get this long to answer before their calls are settled: three sendings of a SIP message.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Floods of refusals are written down, and other nodes' calls to carriers counted, this often.
+const COUNT: Duration = Duration::from_secs(1);
 /// The reaper looks this often.
 const REAP: Duration = Duration::from_secs(5);
 
@@ -147,8 +149,9 @@ impl Node {
         let delivery = DeliveryEngine::new(writer.clone(), egress.clone(), secrets.clone(), observer.clone());
         deliveries.spawn(delivery.run(events, delivery_stop.clone()));
         deliveries.close();
+        let hops = HopSigner::new(vault.hop_key());
         let admission =
-            Admission::new(directory.clone(), config.clone(), writer.clone(), observer.clone(), zone);
+            Admission::new(directory.clone(), config.clone(), writer.clone(), observer.clone(), zone, hops);
         let fetcher = DocumentFetcher::new(egress.clone(), secrets);
         let ports = Ports {
             directory: Arc::new(directory.clone()),
@@ -162,6 +165,8 @@ impl Node {
             registrations: Arc::new(StoredRegistrations::new(store.reader(), writer.clone())),
             observer,
         };
+        // Calls of the process before this one still take their carriers' channels: known before the first new call.
+        count_carriers(&store.reader(), &writer, &admission).await;
         let engine =
             Engine::start(engine_config(&config, sip_bind, advertised, &vault, &writer), ports).await?;
 
@@ -171,6 +176,7 @@ impl Node {
         let reaper = Reaper::new(store.reader(), admission.clone());
         tasks.spawn(reap(reaper, engine.clone(), cancel.clone()));
         tasks.spawn(beat(writer.clone(), fail, cancel.clone()));
+        tasks.spawn(keep_count(store.reader(), writer.clone(), admission.clone(), cancel.clone()));
         let nudge = feed.nudge();
         tasks.spawn(feed.follow(cancel.clone()));
 
@@ -266,6 +272,33 @@ async fn reap(reaper: Reaper, engine: EngineHandle, cancel: CancellationToken) {
         tokio::select! {
             () = cancel.cancelled() => return,
             () = tokio::time::sleep(REAP) => {}
+        }
+    }
+}
+
+/// Every second: what floods of refusals came to, and the live calls of other processes to carriers that limit theirs.
+async fn keep_count(reader: Reader, writer: Writer, admission: Admission, cancel: CancellationToken) {
+    loop {
+        let ending = tokio::select! {
+            () = cancel.cancelled() => true,
+            () = tokio::time::sleep(COUNT) => false,
+        };
+        admission.write_counted_refusals().await;
+        if ending {
+            return;
+        }
+        count_carriers(&reader, &writer, &admission).await;
+    }
+}
+
+async fn count_carriers(reader: &Reader, writer: &Writer, admission: &Admission) {
+    if !admission.limits_carriers() {
+        return;
+    }
+    match reader.live_calls_to_carriers(writer.node()).await {
+        Ok(counts) => admission.carriers_elsewhere(&counts.into_iter().collect()),
+        Err(error) => {
+            tracing::warn!(%error, "other nodes' calls to carriers could not be counted; the last count stands")
         }
     }
 }

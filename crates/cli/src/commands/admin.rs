@@ -105,12 +105,12 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
         AdminCommand::Adjust(movement) => money("adjust", movement),
         AdminCommand::Refund(movement) => money("refund", movement),
         AdminCommand::Carrier(CarrierCommand::Add(fields)) => {
-            OperatorRequest::post("/admin/carriers".to_owned(), carrier(fields), output::plain)
+            OperatorRequest::post("/admin/carriers".to_owned(), carrier(fields)?, output::plain)
         }
         AdminCommand::Carrier(CarrierCommand::Update(fields)) => OperatorRequest {
             method: Method::PUT,
             path: format!("/admin/carriers/{}", encoded(&fields.name)),
-            body: Some(carrier(fields)),
+            body: Some(carrier(fields)?),
             text: output::plain,
         },
         AdminCommand::Carrier(CarrierCommand::List) => OperatorRequest::get("/admin/carriers", |value| {
@@ -125,6 +125,7 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
                     "weight",
                     "cps_limit",
                     "concurrent_limit",
+                    "failover",
                     "enabled",
                 ],
             )
@@ -135,7 +136,15 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
             body: None,
             text: |_| "Removed.".to_owned(),
         },
-        AdminCommand::Rates(RatesCommand::Import { deck, currency, default, file }) => {
+        AdminCommand::Rates(RatesCommand::Import {
+            deck,
+            currency,
+            default,
+            dry_run: _,
+            yes,
+            base,
+            file,
+        }) => {
             let csv = if file == "-" {
                 let mut text = String::new();
                 std::io::stdin().read_to_string(&mut text)?;
@@ -146,14 +155,9 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
             OperatorRequest {
                 method: Method::PUT,
                 path: format!("/admin/decks/{}", encoded(deck)),
-                body: Some(json!({"currency": currency, "default": default, "csv": csv})),
-                text: |value| {
-                    format!(
-                        "{} prefixes in deck {}",
-                        output::plain(&value["prefixes"]),
-                        output::plain(&value["name"])
-                    )
-                },
+                body: Some(json!({"currency": currency, "default": default, "csv": csv, "dry_run": !yes,
+                    "base": base})),
+                text: deck_changes,
             }
         }
         AdminCommand::Rates(RatesCommand::List) => OperatorRequest::get("/admin/decks", |value| {
@@ -214,12 +218,76 @@ fn money(kind: &str, movement: &MoneyMovement) -> OperatorRequest {
     )
 }
 
+/// A deck's changes for people: `+` added, `~` changed, `-` removed.
+fn deck_changes(value: &Value) -> String {
+    let price = |rate: &Value| {
+        format!(
+            "{} a minute, pulse {} s, minimum {} s, connection {}",
+            output::plain(&rate["per_minute"]),
+            output::plain(&rate["pulse"]),
+            output::plain(&rate["minimum"]),
+            output::plain(&rate["connection_fee"])
+        )
+    };
+    let diff = &value["diff"];
+    let mut lines: Vec<String> = diff["changes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|change| {
+            let prefix = Some(output::plain(&change["prefix"])).filter(|prefix| !prefix.is_empty());
+            let prefix = prefix.unwrap_or_else(|| "(all)".to_owned());
+            match change["change"].as_str() {
+                Some("added") => format!("+ {prefix:<16} {}", price(&change["new"])),
+                Some("removed") => format!("- {prefix:<16} {}", price(&change["old"])),
+                _ => format!(
+                    "~ {prefix:<16} {}\n  {:<16} now {}",
+                    price(&change["old"]),
+                    "",
+                    price(&change["new"])
+                ),
+            }
+        })
+        .collect();
+    if diff["more"].as_u64().unwrap_or_default() > 0 {
+        lines.push(format!("  and {} more", output::plain(&diff["more"])));
+    }
+    lines.push(format!(
+        "Deck {} ({}): {} added, {} changed, {} removed, {} unchanged.",
+        output::plain(&value["name"]),
+        output::plain(&value["currency"]),
+        output::plain(&diff["added"]),
+        output::plain(&diff["changed"]),
+        output::plain(&diff["removed"]),
+        output::plain(&diff["unchanged"])
+    ));
+    lines.push(if value["applied"] == true {
+        format!("Applied: {} prefixes.", output::plain(&value["prefixes"]))
+    } else {
+        let base = output::plain(&value["base"]);
+        format!("Nothing is changed yet. To apply it as shown, repeat with --yes --base {base}")
+    });
+    lines.join("\n")
+}
+
+/// Statuses with commas; `default` is the empty list.
+fn statuses(text: &str) -> anyhow::Result<Vec<u16>> {
+    if text == "default" {
+        return Ok(Vec::new());
+    }
+    let status = |word: &str| {
+        word.trim().parse::<u16>().with_context(|| format!("--failover: {word:?} is not a SIP status"))
+    };
+    text.split(',').map(status).collect()
+}
+
 /// Only what was given.
-fn carrier(fields: &CarrierFields) -> Value {
+fn carrier(fields: &CarrierFields) -> anyhow::Result<Value> {
     let mut body = json!({
         "name": fields.name, "host": fields.host, "port": fields.port, "priority": fields.priority,
         "weight": fields.weight, "cps_limit": fields.cps, "concurrent_limit": fields.concurrent,
-        "number_format": fields.number_format, "username": fields.username, "password": fields.password,
+        "number_format": fields.number_format, "caller_format": fields.caller_format,
+        "failover": fields.failover.as_deref().map(statuses).transpose()?, "username": fields.username, "password": fields.password,
         "realm": fields.realm, "enabled": fields.enabled,
     });
     if let Some(body) = body.as_object_mut() {
@@ -231,7 +299,7 @@ fn carrier(fields: &CarrierFields) -> Value {
             body.insert("sources".to_owned(), json!(fields.sources));
         }
     }
-    body
+    Ok(body)
 }
 
 fn encoded(segment: &str) -> String {

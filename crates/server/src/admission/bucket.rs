@@ -1,8 +1,8 @@
-//! A token bucket: so many a second, with a burst of one second's worth.
+//! A token bucket: so many a second, with a burst of one second's worth; who is patient may have a token of the near future.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Tokens left and when they were counted.
+/// Tokens left and when they were counted. Below zero are tokens promised to those who wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
     tokens: f64,
@@ -17,22 +17,42 @@ impl Bucket {
 
     /// Takes a token if there is one.
     pub(crate) fn take(&mut self, per_second: u32, now: Instant) -> bool {
+        self.claim(per_second, Duration::ZERO, now).is_some()
+    }
+
+    /// Takes the next token, which may be one of the future: how long until it is there. `None` takes nothing: those who wait already
+    /// have every token of as long as `patience` lasts. First come, first served.
+    pub(crate) fn claim(&mut self, per_second: u32, patience: Duration, now: Instant) -> Option<Duration> {
+        let missing = self.missing(per_second, now)?;
+        if missing > patience {
+            return None;
+        }
+        self.tokens -= 1.0;
+        Some(missing)
+    }
+
+    /// Whether there is a token, without taking it.
+    pub(crate) fn has_token(&mut self, per_second: u32, now: Instant) -> bool {
+        self.missing(per_second, now) == Some(Duration::ZERO)
+    }
+
+    /// How long until there is a whole token; `None` for never.
+    fn missing(&mut self, per_second: u32, now: Instant) -> Option<Duration> {
         let rate = f64::from(per_second);
         let passed = now.saturating_duration_since(self.counted_at).as_secs_f64();
-        self.tokens = (self.tokens + passed * rate).min(rate.max(1.0));
-        self.counted_at = now;
-        let taken = self.tokens >= 1.0;
-        if taken {
-            self.tokens -= 1.0;
+        self.tokens = (self.tokens + passed * rate).min(rate);
+        self.counted_at = self.counted_at.max(now);
+        if per_second == 0 {
+            return None;
         }
-        taken
+        // A hair of rounding must not cost a millisecond.
+        let missing = (1.0 - self.tokens - 1e-9).max(0.0) / rate;
+        Some(Duration::from_secs_f64(missing))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tandem_model::clock;
 
     use super::*;
@@ -46,5 +66,31 @@ mod tests {
         let later = start + Duration::from_mins(1);
         let taken = (0..10).filter(|_| bucket.take(3, later)).count();
         assert_eq!(taken, 3, "an idle minute saves up one second's worth");
+    }
+
+    #[test]
+    fn the_patient_get_tokens_of_the_near_future_in_turn_and_the_next_one_nothing() {
+        let start = clock::monotonic();
+        let mut bucket = Bucket::new(2, start);
+        let patience = Duration::from_secs(1);
+        let waits: Vec<_> = (0..6).map(|_| bucket.claim(2, patience, start)).collect();
+        let ms = |wait: u64| Some(Duration::from_millis(wait));
+        let rounded: Vec<_> = waits
+            .into_iter()
+            .map(|wait| wait.map(|wait| Duration::from_millis((wait.as_secs_f64() * 1000.0).round() as u64)))
+            .collect();
+        assert_eq!(rounded, [ms(0), ms(0), ms(500), ms(1000), None, None]);
+        assert!(
+            !bucket.take(2, start + Duration::from_millis(900)),
+            "the tokens of this second are promised"
+        );
+        assert!(bucket.take(2, start + Duration::from_millis(1600)));
+    }
+
+    #[test]
+    fn a_limit_of_none_gives_none() {
+        let start = clock::monotonic();
+        let mut bucket = Bucket::new(0, start);
+        assert_eq!(bucket.claim(0, Duration::from_hours(1), start + Duration::from_hours(1)), None);
     }
 }

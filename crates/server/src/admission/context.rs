@@ -2,7 +2,7 @@
 //! for any process to settle it.
 
 use serde::{Deserialize, Serialize};
-use tandem_model::{CallFacts, Currency, HttpMethod, Money, Rate, UrlCall};
+use tandem_model::{CallDirection, CallFacts, CarrierId, Currency, HttpMethod, Money, Rate, UrlCall};
 
 use super::payload::TrunkFacts;
 
@@ -34,6 +34,9 @@ pub(crate) struct Context {
     pub(crate) hold: Money,
     /// Seconds the hold covers; `None` when the call is free.
     pub(crate) covered_s: Option<u64>,
+    /// How often the call has been here, this time included.
+    #[serde(default)]
+    pub(crate) visits: u8,
     /// The trunk, when it is a trunk call or an endpoint behind one.
     pub(crate) trunk: Option<TrunkFacts>,
     /// Where the trunk's webhooks go.
@@ -53,6 +56,12 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// The carrier it goes out through; `None` for calls that come in.
+    pub(crate) fn carrier_out(&self) -> Option<CarrierId> {
+        let out = self.facts.direction == CallDirection::Outbound;
+        self.carrier.as_deref().filter(|_| out).and_then(|carrier| carrier.parse().ok())
+    }
+
     /// `POST` or `GET` of the trunk's webhook.
     pub(crate) fn trunk_method(&self) -> HttpMethod {
         self.trunk_webhook.as_ref().map_or(HttpMethod::Post, |webhook| webhook.method)

@@ -1,13 +1,12 @@
 //! Which carriers a number leaves through, and how the INVITE to each is written.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use tandem_model::ports::{Route, RouteCredentials, RouteDestination};
-use tandem_model::{CarrierId, E164, ErrorCode, Refusal};
+use tandem_model::{E164, ErrorCode, Refusal};
 
-use super::bucket::Bucket;
+pub(crate) use super::carriers::CarrierLimits;
+use super::hops::HOPS_HEADER;
 use crate::directory::{AccountEntry, CarrierEntry, Directory};
 
 /// Most carriers tried for one call.
@@ -26,27 +25,12 @@ pub(crate) struct Presented {
     pub(crate) private: bool,
     /// Custom headers, names without prefix.
     pub(crate) headers: Vec<(String, String)>,
+    /// The hop cookie.
+    pub(crate) hops: String,
 }
 
-/// Carriers' own limits on this node: calls a second each.
-#[derive(Default)]
-pub(crate) struct CarrierLimits(Mutex<HashMap<CarrierId, Bucket>>);
-
-impl CarrierLimits {
-    fn take(&self, carrier: &CarrierEntry, now: Instant) -> bool {
-        if carrier.cps_limit == 0 {
-            return true;
-        }
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets
-            .entry(carrier.id)
-            .or_insert_with(|| Bucket::new(carrier.cps_limit, now))
-            .take(carrier.cps_limit, now)
-    }
-}
-
-/// Routes of a number, best first: the carriers of the longest matching prefix by priority, equal
-/// priorities drawn by weight with `draw` (0..1 each), those at their limit left out.
+/// Routes of a number, best first: the carriers whose prefixes cover it by priority, equal priorities drawn by
+/// weight with `draw` (0..1 each); those at their limit are left out, those whose probes fail come last.
 pub(crate) fn routes(
     directory: &Directory,
     limits: &CarrierLimits,
@@ -59,30 +43,31 @@ pub(crate) fn routes(
     let mut candidates: Vec<_> = directory
         .carriers()
         .into_iter()
-        .filter(|carrier| carrier.enabled && carrier.address.is_some() && carries(carrier, &number))
-        .map(|carrier| {
-            // Efraimidis–Spirakis: the order of u^(1/w) is a weighted draw without replacement.
-            let key = draw().powf(1.0 / carrier.weight.max(1) as f64);
-            (carrier, key)
+        .filter(|carrier| carrier.enabled && carries(carrier, &number))
+        .filter_map(|carrier| {
+            let down = directory.is_down(carrier.address?);
+            let drawn = weighted(carrier.weight, draw());
+            Some((down, carrier.priority, drawn, carrier))
         })
         .collect();
-    candidates.sort_by(|(a, key_a), (b, key_b)| a.priority.cmp(&b.priority).then(key_b.total_cmp(key_a)));
+    candidates.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(b.2.total_cmp(&a.2)));
     if candidates.is_empty() {
         return Err(Refusal::new(ErrorCode::NoRoute));
     }
     let routes: Vec<_> = candidates
         .iter()
-        .filter(|(carrier, _)| limits.take(carrier, now))
+        .map(|(_, _, _, carrier)| carrier)
+        .filter(|carrier| limits.has_room(carrier, now))
         .take(MOST_ROUTES)
-        .filter_map(|(carrier, _)| to_carrier(directory, account, carrier, number, caller))
+        .filter_map(|carrier| to_carrier(directory, account, carrier, number, caller))
         .collect();
-    if routes.is_empty() {
-        return Err(Refusal::because(
-            ErrorCode::NoRoute,
-            "Every carrier of this destination is at its limit",
-        ));
-    }
-    Ok(routes)
+    if routes.is_empty() { Err(Refusal::new(ErrorCode::CarriersFull)) } else { Ok(routes) }
+}
+
+/// Where a weight puts its owner in the order of one draw, greatest first (Efraimidis–Spirakis: the order of
+/// `u^(1/w)` is a weighted draw without replacement).
+pub(crate) fn weighted(weight: i64, drawn: f64) -> f64 {
+    drawn.powf(1.0 / weight.max(1) as f64)
 }
 
 fn carries(carrier: &CarrierEntry, number: &E164) -> bool {
@@ -101,16 +86,16 @@ fn to_carrier(
     let home = account.country_rules();
     let called = carrier.format.write(number, home);
     let domain = &directory.hosts().trunk_domain;
-    let calling = caller.number.map(|number| carrier.format.write(number, home));
+    let calling = caller.number.map(|number| carrier.caller_format.write(number, home));
     let from_user = match (&calling, caller.private) {
         (Some(number), false) => number.clone(),
         _ => "anonymous".to_owned(),
     };
-    let mut headers = custom_headers(&caller.headers);
+    let mut headers = headers(caller);
     if let Some(diversion) = caller.diversion {
         headers.push((
             "Diversion".to_owned(),
-            format!("<sip:{}@{domain}>", carrier.format.write(diversion, home)),
+            format!("<sip:{}@{domain}>", carrier.caller_format.write(diversion, home)),
         ));
     }
     if caller.private {
@@ -129,10 +114,131 @@ fn to_carrier(
             RouteCredentials { username, password, realm: carrier.realm.clone() }
         }),
         nat: false,
+        failover: carrier.failover.clone(),
     })
 }
 
-/// Custom headers under both prefixes a program may look for.
-pub(crate) fn custom_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
-    headers.iter().map(|(name, value)| (format!("X-VH-{name}"), value.clone())).collect()
+/// The customer's own headers, and the hop cookie.
+pub(crate) fn headers(caller: &Presented) -> Vec<(String, String)> {
+    let custom = caller.headers.iter().map(|(name, value)| (format!("X-VH-{name}"), value.clone()));
+    custom.chain([(HOPS_HEADER.to_owned(), caller.hops.clone())]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use tandem_model::ports::{Directory as _, Failover, Gateway, GatewayHealth, Transport};
+    use tandem_model::{AccountId, CarrierId, Currency, Ids, clock};
+
+    use super::*;
+    use crate::directory::{NumberFormat, OurHosts};
+    use crate::egress::EgressPolicy;
+
+    fn gateway(last: u8) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, last], 5060))
+    }
+
+    fn carrier(name: &str, priority: i64, last: u8) -> CarrierEntry {
+        CarrierEntry {
+            id: CarrierId(Ids::random()),
+            name: name.to_owned(),
+            address: Some(gateway(last)),
+            transport: Transport::Udp,
+            priority,
+            weight: 10,
+            cps_limit: 0,
+            concurrent_limit: 0,
+            prefixes: vec!["91".to_owned()],
+            format: NumberFormat::Plus,
+            caller_format: NumberFormat::Plus,
+            failover: Failover::of_carriers(),
+            username: None,
+            password: None,
+            realm: None,
+            sources: Vec::new(),
+            enabled: true,
+        }
+    }
+
+    fn directory(carriers: Vec<CarrierEntry>) -> Directory {
+        let hosts = OurHosts {
+            trunk_domain: "sip.test".to_owned(),
+            registrar: "registrar.test".to_owned(),
+            application_domain: "app.test".to_owned(),
+            addresses: std::collections::HashSet::new(),
+        };
+        let directory = Directory::new(hosts, Arc::new(EgressPolicy { allow: Vec::new() }));
+        directory.with_carriers(carriers);
+        directory
+    }
+
+    fn ways(directory: &Directory, limits: &CarrierLimits) -> Result<Vec<RouteDestination>, ErrorCode> {
+        let account = AccountEntry {
+            id: AccountId::new("MA_A"),
+            kind: "master".to_owned(),
+            parent: None,
+            enabled: true,
+            kyc_pending: false,
+            country: "IN".to_owned(),
+            currency: Currency::INR,
+            cps_limit: 1,
+            deck: None,
+            token: None,
+            token_hash: None,
+            previous_token: None,
+        };
+        let caller = Presented {
+            number: None,
+            name: String::new(),
+            diversion: None,
+            private: false,
+            headers: Vec::new(),
+            hops: String::new(),
+        };
+        let number = "+919812345678".parse().unwrap();
+        routes(directory, limits, &account, number, &caller, clock::monotonic(), || 0.5)
+            .map(|routes| routes.into_iter().map(|route| route.destination).collect())
+            .map_err(|refusal| refusal.code)
+    }
+
+    fn to(last: u8) -> RouteDestination {
+        RouteDestination::Address(gateway(last), Transport::Udp)
+    }
+
+    #[test]
+    fn a_gateway_that_is_down_comes_after_all_others_and_is_still_better_than_none() {
+        let (limits, directory) =
+            (CarrierLimits::default(), directory(vec![carrier("first", 1, 1), carrier("second", 2, 2)]));
+        assert_eq!(ways(&directory, &limits), Ok(vec![to(1), to(2)]));
+        let first = Gateway { address: gateway(1), transport: Transport::Udp };
+        assert!(directory.gateways().contains(&first));
+        directory.mark_gateway(&first, GatewayHealth::Down);
+        assert_eq!(ways(&directory, &limits), Ok(vec![to(2), to(1)]));
+        directory.mark_gateway(&Gateway { address: gateway(2), ..first.clone() }, GatewayHealth::Down);
+        assert_eq!(ways(&directory, &limits), Ok(vec![to(1), to(2)]));
+        directory.mark_gateway(&first, GatewayHealth::Up);
+        assert_eq!(ways(&directory, &limits), Ok(vec![to(1), to(2)]));
+    }
+
+    #[test]
+    fn no_carrier_and_no_room_are_two_refusals() {
+        let limits = CarrierLimits::default();
+        assert_eq!(ways(&directory(Vec::new()), &limits), Err(ErrorCode::NoRoute));
+        let small = CarrierEntry { concurrent_limit: 1, ..carrier("small", 1, 1) };
+        let _channel = limits.seize(&small, clock::monotonic());
+        assert_eq!(ways(&directory(vec![small]), &limits), Err(ErrorCode::CarriersFull));
+    }
+
+    #[test]
+    fn equal_priorities_share_by_weight() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut uniform = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        let first = (0..10_000).filter(|_| weighted(30, uniform()) > weighted(10, uniform())).count();
+        assert!((7_200..7_800).contains(&first), "30 of 40 is three quarters, not {first} of 10000");
+    }
 }

@@ -3,42 +3,45 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tandem_model::ports::{
-    self, Admitted, AdmittedLeg, Answered, CallerIdentity, Decision, Extension, InviteFacts, LegDecision,
-    LegRequest, Observer, Pending, RecordingSpec, Reservation, Route, StoreUnavailable, Trace, TraceKind,
+    self, Admitted, AdmittedLeg, Answered, CallerIdentity, CarrierChannel, Decision, Extension, InviteFacts,
+    LegDecision, LegRequest, Observer, Pending, RecordingSpec, Reservation, StoreUnavailable, Trace,
+    TraceKind,
 };
 use tandem_model::{
-    AccountId, ApplicationPlan, CallEnd, CallId, DialogRecord, ErrorCode, Ids, Money, RecordingId, Refusal,
-    clock,
+    AccountId, ApplicationPlan, CallEnd, CallId, CarrierId, DialogRecord, ErrorCode, Ids, RecordingId,
+    Refusal, clock,
 };
-use tandem_store::calls::{
-    AnswerCall, ExtendCall, ExtendOutcome, LiveState, NewCall, NoteDialogs, RefuseCall, ReserveCall,
-    ReserveOutcome, SettleCall, SettleOutcome, TickCalls,
-};
+use tandem_store::calls::{AnswerCall, LiveState, NoteDialogs, TickCalls};
 use tandem_store::{StoreError, Writer};
 
 use super::bucket::Bucket;
+use super::carriers::CarrierLimits;
 use super::context::Context;
+use super::hops::HopSigner;
 use super::plan::{Planned, Planner, Refused, hangup_of};
-use super::record;
-use super::routing::CarrierLimits;
+use super::refusals::Refusals;
+use super::refusing::Wire;
 use crate::config::Config;
 use crate::directory::Directory;
 
 /// What every part of admission shares. Clones are handles.
 #[derive(Clone)]
-pub(crate) struct Admission(Arc<Inner>);
+pub(crate) struct Admission(pub(super) Arc<Inner>);
 
-struct Inner {
-    directory: Directory,
-    config: Arc<Config>,
-    writer: Writer,
-    observer: Arc<dyn Observer>,
-    zone: TimeZone,
+pub(super) struct Inner {
+    pub(super) directory: Directory,
+    pub(super) config: Arc<Config>,
+    pub(super) writer: Writer,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) zone: TimeZone,
     recordings: PathBuf,
-    limits: CarrierLimits,
+    hops: HopSigner,
+    pub(super) limits: CarrierLimits,
+    pub(super) refusals: Refusals,
     /// Business of live calls of this process.
     live: Mutex<HashMap<CallId, Arc<Context>>>,
     /// New calls per second, by account.
@@ -71,6 +74,7 @@ impl Admission {
         writer: Writer,
         observer: Arc<dyn Observer>,
         zone: TimeZone,
+        hops: HopSigner,
     ) -> Self {
         let recordings = config.node.data.join("recordings");
         Self(Arc::new(Inner {
@@ -80,7 +84,9 @@ impl Admission {
             observer,
             zone,
             recordings,
+            hops,
             limits: CarrierLimits::default(),
+            refusals: Refusals::default(),
             live: Mutex::default(),
             buckets: Mutex::default(),
         }))
@@ -91,6 +97,7 @@ impl Admission {
             directory: &self.0.directory,
             config: &self.0.config,
             limits: &self.0.limits,
+            hops: &self.0.hops,
             now: clock::monotonic(),
         }
     }
@@ -109,100 +116,31 @@ impl Admission {
         );
         let (mut planned, routes) = match planned {
             Ok(planned) => planned,
-            Err(refused) => return Err(self.refuse(refused, "", None, None).await),
+            Err(refused) => return Err(self.refuse(refused, &Wire::default()).await),
         };
         planned.context.hangup = Some(hangup_of(&call.plan));
         if let Some(limit) = call.time_limit_s {
             planned.max_duration_s = planned.max_duration_s.min(limit.max(1));
         }
-        if let Err(refusal) = self.take_call_of_second(&planned.context) {
-            return Err(self.refuse_planned(planned, refusal, "", None, None).await);
+        if let Err(refusal) = self.claim_call_of_second(&planned.context, Duration::ZERO) {
+            return Err(self.refuse_planned(planned, refusal, &Wire::default()).await);
         }
         let leg = self.reserve_leg(planned, routes, LiveState::Queued).await?;
         Ok(AdmittedCall { leg, application: call.plan })
     }
 
-    /// CPS is per account, counted in memory before anything is written.
-    fn take_call_of_second(&self, context: &Context) -> Result<(), Refusal> {
-        let Some(account) = self.0.directory.account(&context.payer) else { return Ok(()) };
-        let now = clock::monotonic();
+    /// CPS is per account, counted in memory before anything is written: how long to wait for the call's turn.
+    fn claim_call_of_second(&self, context: &Context, patience: Duration) -> Result<Duration, Refusal> {
+        let Some(account) = self.0.directory.account(&context.payer) else { return Ok(Duration::ZERO) };
+        let (now, limit) = (clock::monotonic(), account.cps_limit);
         let mut buckets = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket =
-            buckets.entry(context.payer.clone()).or_insert_with(|| Bucket::new(account.cps_limit, now));
-        if bucket.take(account.cps_limit, now) {
-            return Ok(());
-        }
-        let words = format!("More than {} new calls per second", account.cps_limit);
-        Err(Refusal::because(ErrorCode::CpsExceeded, words))
-    }
-
-    /// Takes money and a channel for a planned call; on success the business is live.
-    async fn reserve(
-        &self,
-        context: &Context,
-        state: LiveState,
-        dialogs: Vec<DialogRecord>,
-    ) -> Result<Result<(), Refusal>, StoreError> {
-        let facts = &context.facts;
-        let json = serde_json::to_string(context).map_err(|error| StoreError::Data(error.to_string()))?;
-        let call = NewCall {
-            call: facts.call,
-            account: context.payer.clone(),
-            parent_call: context.parent_call,
-            state,
-            direction: facts.direction,
-            from: facts.from.clone(),
-            to: facts.to.clone(),
-            trunk: record::trunk_of(context),
-            application: context.application.as_deref().map(tandem_model::ApplicationId::new),
-            currency: context.currency,
-            facts: json,
-            plan: String::from("{}"),
-            rate: context.rate,
-            hold: context.hold,
-            covered_s: context.covered_s,
-            started_at: facts.started_at,
-            dialogs,
-        };
-        let events = record::initiated_event(context, None).into_iter().collect();
-        let outcome = self.0.writer.submit(ReserveCall { call, events }).await?;
-        Ok(match outcome {
-            ReserveOutcome::Reserved => Ok(()),
-            ReserveOutcome::InsufficientBalance { available, currency } => Err(Refusal::because(
-                ErrorCode::InsufficientBalance,
-                format!("Insufficient balance: {} {currency}", available.to_fixed(2)),
-            )),
-            ReserveOutcome::ConcurrencyExceeded { limit } => {
-                Err(Refusal::because(ErrorCode::ConcurrencyExceeded, format!("More than {limit} live calls")))
-            }
-            ReserveOutcome::AccountDisabled => Err(Refusal::new(ErrorCode::AccountInactive)),
+        let bucket = buckets.entry(context.payer.clone()).or_insert_with(|| Bucket::new(limit, now));
+        bucket.claim(limit, patience, now).ok_or_else(|| {
+            Refusal::because(ErrorCode::CpsExceeded, format!("More than {limit} new calls per second"))
         })
     }
 
-    async fn reserve_leg(
-        &self,
-        mut planned: Planned,
-        routes: Vec<Route>,
-        state: LiveState,
-    ) -> Result<AdmittedLeg, Refusal> {
-        let recording = self.recording_for(&mut planned);
-        match self.reserve(&planned.context, state, Vec::new()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(refusal)) => return Err(self.refuse_planned(planned, refusal, "", None, None).await),
-            Err(error) => return Err(store_refusal(&error)),
-        }
-        let leg = AdmittedLeg {
-            facts: planned.context.facts.clone(),
-            routes,
-            reservation: Reservation { covered_s: planned.context.covered_s },
-            max_duration_s: planned.max_duration_s,
-            recording,
-        };
-        self.keep(planned.context);
-        Ok(leg)
-    }
-
-    fn recording_for(&self, planned: &mut Planned) -> Option<RecordingSpec> {
+    pub(super) fn recording_for(&self, planned: &mut Planned) -> Option<RecordingSpec> {
         if !planned.record || planned.context.parent_call.is_some() {
             return None;
         }
@@ -212,144 +150,55 @@ impl Admission {
         Some(RecordingSpec { recording, path })
     }
 
-    fn keep(&self, context: Context) {
+    pub(super) fn keep(&self, context: Context) {
         let mut live = self.0.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.insert(context.facts.call, Arc::new(context));
     }
 
-    fn business_of(&self, call: CallId) -> Option<Arc<Context>> {
+    pub(super) fn business_of(&self, call: CallId) -> Option<Arc<Context>> {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner).get(&call).cloned()
     }
 
-    fn forget(&self, call: CallId) {
+    pub(super) fn forget(&self, call: CallId) {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
     }
 
-    async fn refuse_planned(
-        &self,
-        planned: Planned,
-        refusal: Refusal,
-        sip_call_id: &str,
-        user_agent: Option<&str>,
-        network_addr: Option<String>,
-    ) -> Refusal {
-        let refused = Refused { refusal, context: Some(Box::new(planned.context)) };
-        self.refuse(refused, sip_call_id, user_agent, network_addr).await
-    }
-
-    /// Puts a refusal on record with its event. When even that fails the refusal still stands.
-    async fn refuse(
-        &self,
-        refused: Refused,
-        sip_call_id: &str,
-        user_agent: Option<&str>,
-        network_addr: Option<String>,
-    ) -> Refusal {
-        let Some(mut context) = refused.context else { return refused.refusal };
-        context.hold = Money::ZERO;
-        let record = record::of_refusal(
-            &context,
-            &refused.refusal,
-            sip_call_id,
-            user_agent,
-            network_addr,
-            clock::wall(),
-        );
-        let mut events: Vec<_> =
-            record::initiated_event(&context, Some(&refused.refusal)).into_iter().collect();
-        if context.parent_call.is_some() {
-            events.clear();
-        }
-        if let Err(error) = self.0.writer.submit(RefuseCall { record, events }).await {
-            tracing::error!(call_id = %context.facts.call, %error, "a refusal could not be put on record");
-        }
-        self.trace(context.facts.call, TraceKind::Record, || {
-            format!("refused: {} ({})", refused.refusal.reason, refused.refusal.code.slug())
-        });
-        refused.refusal
-    }
-
-    /// Settles an ended call from its business; used for this process's calls and for orphans.
-    pub(crate) async fn settle(&self, context: &Context, end: &CallEnd) -> Result<SettleOutcome, StoreError> {
-        let (mut billsec, mut cost) = record::cost(context, end);
-        let mut outcome = self.settle_at(context, end, billsec, cost).await?;
-        if let SettleOutcome::CostExceedsFunds { chargeable, .. } = outcome {
-            // Cannot happen while holds cover what is talked; if it does, the customer pays what was held and no more.
-            tracing::error!(call_id = %end.call, %cost, %chargeable, "a call cost more than its hold; billed down to it");
-            billsec = context.rate.seconds_for(chargeable).unwrap_or(0).min(billsec);
-            cost = context.rate.cost(billsec);
-            outcome = self.settle_at(context, end, billsec, cost).await?;
-        }
-        let traced = (self.0.observer.watching() && matches!(outcome, SettleOutcome::Settled { .. }))
-            .then(|| (Some(end.cause.name().to_owned()), Some(end.source.as_str().to_owned())));
-        if let Some((cause, source)) = traced {
-            let call = context.facts.call;
-            self.trace(call, TraceKind::Record, || {
-                format!(
-                    "record written: {billsec} s billed, {} by {}",
-                    cause.unwrap_or_default(),
-                    source.unwrap_or_default()
-                )
-            });
-            self.trace(call, TraceKind::Charge, || {
-                format!(
-                    "charged {cost} {} ({} per minute, pulse {} s); hold {} released",
-                    context.currency, context.rate.per_minute, context.rate.pulse_s, context.hold
-                )
-            });
-        }
-        Ok(outcome)
-    }
-
-    async fn settle_at(
-        &self,
-        context: &Context,
-        end: &CallEnd,
-        billsec: u64,
-        cost: Money,
-    ) -> Result<SettleOutcome, StoreError> {
-        let events = record::ended_events(context, end, billsec, cost, &self.0.zone);
-        let record = record::of_end(context, end, billsec, cost, clock::wall());
-        let direction = context.facts.direction.as_str();
-        let description = format!("Call {direction} to {}, {billsec} s", record.destination_number);
-        self.0.writer.submit(SettleCall { record, description, events }).await
-    }
-
-    fn trace(&self, call: CallId, kind: TraceKind, text: impl FnOnce() -> String) {
+    pub(super) fn trace(&self, call: CallId, kind: TraceKind, text: impl FnOnce() -> String) {
         if self.0.observer.watching() {
             self.0.observer.observe(Trace { call, at: clock::wall(), kind, text: text() });
         }
     }
 
     async fn decide(&self, invite: InviteFacts) -> Decision {
-        let network_addr = Some(invite.source.ip().to_string());
-        let (sip_call_id, user_agent) = (invite.sip_call_id.clone(), invite.user_agent.clone());
-        let mut planned = match self.planner().invite(&invite) {
-            Ok(planned) => planned,
-            Err(refused) => {
-                return Decision::Refuse(
-                    self.refuse(refused, &sip_call_id, user_agent.as_deref(), network_addr).await,
-                );
-            }
+        let wire = Wire {
+            sip_call_id: invite.sip_call_id.clone(),
+            user_agent: invite.user_agent.clone(),
+            network_addr: Some(invite.source.ip().to_string()),
+        };
+        let arrival = match self.planner().arrive(&invite) {
+            Ok(arrival) => arrival,
+            Err(refused) => return Decision::Refuse(self.refuse(refused, &wire).await),
         };
         // A customer's own calls count against its CPS; calls to it are paced by the carrier.
-        if !matches!(invite.identity, CallerIdentity::Carrier(_))
-            && let Err(refusal) = self.take_call_of_second(&planned.context)
-        {
-            return Decision::Refuse(
-                self.refuse_planned(planned, refusal, &sip_call_id, user_agent.as_deref(), network_addr)
-                    .await,
-            );
+        if !matches!(invite.identity, CallerIdentity::Carrier(_)) {
+            let patience = Duration::from_millis(self.0.config.sip.cps_queue_ms);
+            match self.claim_call_of_second(&arrival.context, patience) {
+                Ok(Duration::ZERO) => {}
+                Ok(wait) => tokio::time::sleep(wait).await,
+                Err(refusal) => {
+                    let refused = Refused { refusal, context: Some(Box::new(arrival.context)) };
+                    return Decision::Refuse(self.refuse(refused, &wire).await);
+                }
+            }
         }
+        let mut planned = match self.planner().invite(&invite, arrival) {
+            Ok(planned) => planned,
+            Err(refused) => return Decision::Refuse(self.refuse(refused, &wire).await),
+        };
         let recording = self.recording_for(&mut planned);
         match self.reserve(&planned.context, LiveState::Ringing, vec![invite.dialog]).await {
             Ok(Ok(())) => {}
-            Ok(Err(refusal)) => {
-                return Decision::Refuse(
-                    self.refuse_planned(planned, refusal, &sip_call_id, user_agent.as_deref(), network_addr)
-                        .await,
-                );
-            }
+            Ok(Err(refusal)) => return Decision::Refuse(self.refuse_planned(planned, refusal, &wire).await),
             Err(error) => return Decision::Refuse(store_refusal(&error)),
         }
         self.trace(planned.context.facts.call, TraceKind::Charge, || {
@@ -370,7 +219,8 @@ impl Admission {
     }
 
     async fn decide_leg(&self, request: LegRequest) -> LegDecision {
-        match self.planner().leg(&request) {
+        let visits = self.business_of(request.parent.call).map_or(1, |parent| parent.visits.max(1));
+        match self.planner().leg(&request, visits) {
             Ok((planned, routes)) => match self.reserve_leg(planned, routes, LiveState::Ringing).await {
                 Ok(leg) => LegDecision::Admit(Box::new(leg)),
                 Err(refusal) => LegDecision::Refuse(refusal),
@@ -379,35 +229,19 @@ impl Admission {
                 if let Some(context) = &mut refused.context {
                     context.parent_call = Some(request.parent.call);
                 }
-                LegDecision::Refuse(self.refuse(refused, "", None, None).await)
+                LegDecision::Refuse(self.refuse(refused, &Wire::default()).await)
             }
         }
     }
 
-    async fn grow(&self, call: CallId, elapsed_s: u64) -> Result<Extension, StoreUnavailable> {
-        let Some(context) = self.business_of(call) else { return Ok(Extension::Exhausted) };
-        let Some(covered) = context.covered_s else {
-            return Ok(Extension::Covered(Reservation { covered_s: None }));
-        };
-        let wanted = covered.max(elapsed_s) + self.0.config.billing.reserve_s.max(1);
-        let hold = context.rate.cost(wanted);
-        let extend = ExtendCall {
-            call,
-            account: context.payer.clone(),
-            extra_hold: hold - context.hold,
-            covered_s: wanted,
-        };
-        match self.0.writer.submit(extend).await {
-            Ok(ExtendOutcome::Extended { hold }) => {
-                self.keep(Context { hold, covered_s: Some(wanted), ..(*context).clone() });
-                self.trace(call, TraceKind::Charge, || {
-                    format!("hold extended to {hold}, covering {wanted} s")
-                });
-                Ok(Extension::Covered(Reservation { covered_s: Some(wanted) }))
-            }
-            Ok(ExtendOutcome::Exhausted | ExtendOutcome::Gone) => Ok(Extension::Exhausted),
-            Err(error) => Err(unavailable(&error)),
-        }
+    /// What the store says of calls to carriers that are not this process's.
+    pub(crate) fn carriers_elsewhere(&self, counts: &HashMap<CarrierId, u64>) {
+        self.0.limits.set_elsewhere(counts);
+    }
+
+    /// Whether any carrier limits its live calls.
+    pub(crate) fn limits_carriers(&self) -> bool {
+        self.0.directory.carriers().iter().any(|carrier| carrier.concurrent_limit > 0)
     }
 }
 
@@ -420,9 +254,24 @@ impl ports::Admission for Admission {
         Box::pin(self.decide_leg(request))
     }
 
+    fn seize(&self, call: CallId, carrier: CarrierId) -> Option<CarrierChannel> {
+        let Some(entry) = self.0.directory.carrier(carrier) else {
+            // Removed since the call was planned: nobody's limit.
+            return Some(CarrierChannel::uncounted());
+        };
+        let channel = self.0.limits.seize(&entry, clock::monotonic())?;
+        if let Some(context) = self.business_of(call)
+            && context.carrier_out() != Some(carrier)
+        {
+            self.keep(Context { carrier: Some(carrier.to_string()), ..(*context).clone() });
+        }
+        Some(channel)
+    }
+
     fn dialling(&self, call: CallId, dialogs: Vec<DialogRecord>) {
+        let carrier = self.business_of(call).and_then(|context| context.carrier_out());
         // A note for crashes before the answer: under overload it is the first thing to go.
-        if let Err(error) = self.0.writer.submit_detached(NoteDialogs { call, dialogs }) {
+        if let Err(error) = self.0.writer.submit_detached(NoteDialogs { call, carrier, dialogs }) {
             tracing::warn!(call_id = %call, %error, "the dialogs of a call being dialled are not noted");
         }
     }
@@ -465,11 +314,11 @@ impl ports::Admission for Admission {
     }
 }
 
-fn unavailable(error: &StoreError) -> StoreUnavailable {
+pub(super) fn unavailable(error: &StoreError) -> StoreUnavailable {
     StoreUnavailable(error.to_string())
 }
 
-fn store_refusal(error: &StoreError) -> Refusal {
+pub(super) fn store_refusal(error: &StoreError) -> Refusal {
     tracing::error!(%error, "admission is closed: the store cannot be written");
     Refusal { retry_after_s: Some(5), ..Refusal::new(ErrorCode::StoreUnavailable) }
 }

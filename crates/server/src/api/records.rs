@@ -76,6 +76,9 @@ struct RecordView {
     trunk_id: Option<String>,
     updated_at: String,
     uuid: CallId,
+    /// How many refusals of a flood the record stands for, when it is more than its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurrences: Option<u64>,
 }
 
 fn view(record: CallRecord) -> RecordView {
@@ -124,6 +127,7 @@ fn view(record: CallRecord) -> RecordView {
         trunk_id: record.trunk.map(|trunk| trunk.to_string()),
         updated_at: instant(record.updated_at),
         uuid: record.uuid,
+        occurrences: (record.occurrences > 1).then_some(record.occurrences),
     }
 }
 

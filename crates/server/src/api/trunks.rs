@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tandem_model::{ErrorCode, HttpMethod, Ids, TrunkId, clock};
+use tandem_model::{E164, ErrorCode, HttpMethod, Ids, TrunkId, clock};
 use tandem_store::resources::acl::Acl;
 use tandem_store::resources::credential::Credential;
 use tandem_store::resources::trunk::{
@@ -36,6 +36,8 @@ const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 const NAME_MAX: usize = 255;
 /// Where its events go, under both names.
 const WEBHOOK_URL: [&str; 2] = ["webhook_url", "status_callback"];
+/// How numbers are written to a PBX that has not said otherwise.
+const USUAL_FORMAT: &str = "e164-plus";
 /// Addresses of `ip_whitelist` at most.
 const WHITELIST_MAX: usize = 50;
 /// How long the name in a `webhook_url` may take to resolve.
@@ -83,6 +85,11 @@ struct TrunkItem {
     inbound_destination: Option<String>,
     pii_entity_types: Option<String>,
     webhook_url: Option<String>,
+    /// Said only where it is not the usual, like the next: both are our own addition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number_format: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller_id: Option<String>,
 }
 
 fn view(domain: &str, trunk: Trunk) -> TrunkView {
@@ -115,6 +122,8 @@ fn item(state: &AppState, trunk: Trunk) -> TrunkItem {
         inbound_destination: trunk.inbound_destination.clone(),
         pii_entity_types: trunk.pii_entity_types.clone(),
         webhook_url: trunk.webhook_url.clone(),
+        number_format: Some(trunk.number_format.clone()).filter(|format| format != USUAL_FORMAT),
+        caller_id: trunk.caller_id.map(|number| number.plus()),
         trunk: view(&state.config.sip.domain, trunk),
     }
 }
@@ -184,6 +193,8 @@ async fn create(
         webhook_url: None,
         webhook_method: "POST".to_owned(),
         recording_webhook_enabled: false,
+        number_format: USUAL_FORMAT.to_owned(),
+        caller_id: None,
         secret_sealed: Some(state.vault.seal(context::TRUNK_SECRET, &mint_signing_secret())),
         created_at: now,
         updated_at: now,
@@ -327,6 +338,20 @@ fn apply(fields: &mut Fields, trunk: &mut Trunk) -> Vec<&'static str> {
     note("webhook_method", method.put(&mut trunk.webhook_method));
     let recordings = fields.flag(&["recording_webhook_enabled"]);
     note("recording_webhook_enabled", recordings.put(&mut trunk.recording_webhook_enabled));
+    let format = fields.word(&["number_format"], &["e164-plus", "e164", "national"]);
+    note("number_format", owned(format).put(&mut trunk.number_format));
+    let caller_id = match fields.text(&["caller_id"], 16) {
+        Given::Value(text) => text.parse::<E164>().map_or_else(
+            |_| {
+                fields.refuse("caller_id", "Must be a number of the account with country code");
+                Given::Absent
+            },
+            Given::Value,
+        ),
+        Given::Null => Given::Null,
+        Given::Absent => Given::Absent,
+    };
+    note("caller_id", caller_id.put_optional(&mut trunk.caller_id));
     changed
 }
 

@@ -44,6 +44,7 @@ pub struct Vault {
     seal: Aes256Gcm,
     lookup_key: [u8; KEY_BYTES],
     nonce_key: [u8; KEY_BYTES],
+    hop_key: [u8; KEY_BYTES],
 }
 
 impl Vault {
@@ -75,12 +76,18 @@ impl Vault {
             seal: Aes256Gcm::new(&Key::<Aes256Gcm>::from(seal_key)),
             lookup_key: derive(master, "token look-up"),
             nonce_key: derive(master, "digest nonces"),
+            hop_key: derive(master, "hop cookies"),
         }
     }
 
     /// The key of SIP digest nonces: it survives restarts, so a nonce does too.
     pub fn nonce_key(&self) -> [u8; KEY_BYTES] {
         self.nonce_key
+    }
+
+    /// The key that signs hop cookies: the same on every node.
+    pub fn hop_key(&self) -> [u8; KEY_BYTES] {
+        self.hop_key
     }
 
     /// Seals a secret for one use, named by `context` and bound to it.

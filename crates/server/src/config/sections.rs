@@ -60,6 +60,7 @@ pub struct SipConfig {
     pub media_timeout_s: u32,
     pub t1_ms: u16,
     pub min_session_expires_s: u32,
+    pub cps_queue_ms: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

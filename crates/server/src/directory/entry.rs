@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tandem_model::ports::{DigestPolicy, Transport};
+use tandem_model::ports::{DigestPolicy, Failover, Transport};
 use tandem_model::{
     AccountId, ApplicationId, ApplicationPlan, CarrierId, CountryRules, Currency, E164, Rate, TrunkId,
     UrlCall,
@@ -82,6 +82,10 @@ pub(crate) struct TrunkEntry {
     pub(crate) fallback_uri: Option<String>,
     /// `host[:port]` and its address, for trunks without origination URIs.
     pub(crate) inbound_destination: Option<(String, SocketAddr)>,
+    /// How numbers are written to the PBX.
+    pub(crate) format: NumberFormat,
+    /// The number its calls go out as when the PBX names none.
+    pub(crate) caller_id: Option<E164>,
     pub(crate) recording: bool,
     pub(crate) max_duration_s: Option<u64>,
     pub(crate) webhook: Option<UrlCall>,
@@ -115,7 +119,7 @@ pub(crate) struct EndpointEntry {
     pub(crate) application: Option<ApplicationId>,
 }
 
-/// How a carrier wants numbers written.
+/// How a carrier or a PBX wants numbers written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NumberFormat {
     /// `+919812345678`
@@ -168,9 +172,15 @@ pub(crate) struct CarrierEntry {
     pub(crate) priority: i64,
     pub(crate) weight: i64,
     pub(crate) cps_limit: u32,
+    pub(crate) concurrent_limit: u32,
     /// Prefixes it carries, without `+`; empty for all.
     pub(crate) prefixes: Vec<String>,
+    /// How it wants the called number.
     pub(crate) format: NumberFormat,
+    /// How it wants the caller's.
+    pub(crate) caller_format: NumberFormat,
+    /// When the next carrier is tried.
+    pub(crate) failover: Failover,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<SecretString>,
     pub(crate) realm: Option<String>,

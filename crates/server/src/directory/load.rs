@@ -18,13 +18,13 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Directory;
 use super::attached::{Attachable, Attached};
 use super::entry::{
     AccountEntry, ApplicationEntry, CarrierEntry, CredentialEntry, DeckEntry, EndpointEntry, NumberEntry,
     NumberFormat, TrunkEntry, UriEntry,
 };
 use super::sources::{network, sources};
+use super::{CarrierOptions, Directory};
 use crate::auth::{Vault, VaultError, context};
 
 /// A change made by another process is seen within this.
@@ -317,6 +317,8 @@ impl Feed {
                 .inbound_destination
                 .as_deref()
                 .and_then(|host| resolve(host).map(|address| (host.to_owned(), address))),
+            format: NumberFormat::parse(&row.number_format).unwrap_or(NumberFormat::Plus),
+            caller_id: row.caller_id,
             recording: row.recording,
             max_duration_s: row.max_duration_s.and_then(|seconds| u64::try_from(seconds).ok()),
             webhook: row.webhook_url.clone().map(|url| UrlCall { url, method: method(&row.webhook_method) }),
@@ -433,6 +435,8 @@ impl Feed {
             tracing::warn!(carrier = %row.name, host = %row.host, "a carrier's host does not resolve; it takes no calls");
         }
         let password = row.auth_password_sealed.as_deref();
+        let (options, format) = (CarrierOptions::read(&row.options), NumberFormat::parse(&row.number_format));
+        let format = format.unwrap_or(NumberFormat::Plus);
         Ok(CarrierEntry {
             id: row.id,
             name: row.name.clone(),
@@ -446,7 +450,10 @@ impl Feed {
             weight: row.weight,
             cps_limit: u32::try_from(row.cps_limit).unwrap_or(u32::MAX),
             prefixes: row.prefixes.clone(),
-            format: NumberFormat::parse(&row.number_format).unwrap_or(NumberFormat::Plus),
+            concurrent_limit: u32::try_from(row.concurrent_limit).unwrap_or(u32::MAX),
+            format,
+            caller_format: options.caller_format(format),
+            failover: options.failover(),
             username: row.auth_username.clone(),
             password: password
                 .map(|sealed| self.vault.open_secret(context::CARRIER_PASSWORD, sealed))

@@ -8,8 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use tandem_model::ports::{self, DigestPolicy, DigestScope, EdgeFacts, Located, TrunkAccess};
-use tandem_model::{ErrorCode, Refusal};
+use tandem_model::ports::{
+    self, DigestPolicy, DigestScope, EdgeFacts, Gateway, GatewayHealth, Located, TrunkAccess,
+};
 
 use super::Directory;
 use super::entry::TrunkEntry;
@@ -49,10 +50,8 @@ impl Directory {
         Some(self.read(|table| table.trunk_of_label(label)).ok_or(()))
     }
 
+    /// How to prove to be this trunk's PBX. Whether the trunk is on, only those learn who have proven it.
     fn trunk_access(&self, trunk: &TrunkEntry, source: IpAddr) -> Located {
-        if !trunk.enabled {
-            return Located::Refused(Refusal::new(ErrorCode::TrunkDisabled));
-        }
         let acl_match = trunk.acl.iter().any(|net| net.contains(&source));
         let digest = (!trunk.credentials.is_empty())
             .then(|| (format!("{}.{}", trunk.label, self.hosts.trunk_domain), trunk.digest));
@@ -107,6 +106,14 @@ impl ports::Directory for Directory {
             }
             DigestScope::Endpoints => self.endpoint(username).map(|endpoint| endpoint.password.clone()),
         }
+    }
+
+    fn gateways(&self) -> Vec<Gateway> {
+        self.gateways_in_use()
+    }
+
+    fn mark_gateway(&self, gateway: &Gateway, health: GatewayHealth) {
+        self.gateways.mark(gateway.address, health);
     }
 
     fn may_send_to(&self, address: SocketAddr) -> bool {

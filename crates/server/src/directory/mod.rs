@@ -5,7 +5,9 @@
 //! a nudge). Balances and limits of money are never answered from here.
 
 mod attached;
+mod carrier_options;
 mod entry;
+mod gateways;
 mod load;
 mod locate;
 mod rounds;
@@ -15,14 +17,17 @@ mod table;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub(crate) use carrier_options::CarrierOptions;
 pub(crate) use entry::{
-    AccountEntry, ApplicationEntry, CarrierEntry, DeckEntry, EndpointEntry, NumberEntry, TrunkEntry,
+    AccountEntry, ApplicationEntry, CarrierEntry, DeckEntry, EndpointEntry, NumberEntry, NumberFormat,
+    TrunkEntry, UriEntry,
 };
+use gateways::Gateways;
 pub(crate) use load::{Feed, LoadError};
 pub(crate) use locate::OurHosts;
 use rounds::Rounds;
 use table::Table;
-use tandem_model::{AccountId, ApplicationId, E164, TrunkId};
+use tandem_model::{AccountId, ApplicationId, CarrierId, E164, TrunkId};
 
 use crate::egress::EgressPolicy;
 
@@ -33,12 +38,19 @@ pub(crate) struct Directory {
     hosts: Arc<OurHosts>,
     egress: Arc<EgressPolicy>,
     rounds: Arc<Rounds>,
+    gateways: Arc<Gateways>,
 }
 
 impl Directory {
     /// An empty directory for these hosts; [`Feed`] fills it.
     pub(crate) fn new(hosts: OurHosts, egress: Arc<EgressPolicy>) -> Self {
-        Self { table: Arc::default(), hosts: Arc::new(hosts), egress, rounds: Arc::new(Rounds::new()) }
+        Self {
+            table: Arc::default(),
+            hosts: Arc::new(hosts),
+            egress,
+            rounds: Arc::new(Rounds::new()),
+            gateways: Arc::default(),
+        }
     }
 
     /// The names and addresses this node answers to.
@@ -84,6 +96,17 @@ impl Directory {
     /// Carriers in order of priority.
     pub(crate) fn carriers(&self) -> Vec<Arc<CarrierEntry>> {
         self.read(|table| table.carriers().to_vec())
+    }
+
+    /// Puts carriers in, for tests of what reads them.
+    #[cfg(test)]
+    pub(crate) fn with_carriers(&self, carriers: Vec<CarrierEntry>) {
+        self.write(|table| carriers.into_iter().for_each(|entry| table.put_carrier(entry.id, Some(entry))));
+    }
+
+    /// The carrier of this id.
+    pub(crate) fn carrier(&self, id: CarrierId) -> Option<Arc<CarrierEntry>> {
+        self.read(|table| table.carriers().iter().find(|carrier| carrier.id == id).cloned())
     }
 
     /// The rate deck of an account.

@@ -121,6 +121,11 @@ impl Table {
         self.trunks.get(id).cloned()
     }
 
+    /// Every trunk.
+    pub(crate) fn trunks(&self) -> Vec<Arc<TrunkEntry>> {
+        self.trunks.values().cloned().collect()
+    }
+
     pub(crate) fn trunk_of_label(&self, label: &str) -> Option<Arc<TrunkEntry>> {
         self.trunk_of_label.get(label).and_then(|id| self.trunk(id))
     }

@@ -15,9 +15,12 @@ use tandem_store::resources::carrier::{PutCarrier, PutMode, RemoveCarrier};
 use super::{commit, operator};
 use crate::api::{ApiError, AppState, Payload, RequestId, checks};
 use crate::auth::context;
+use crate::directory::CarrierOptions;
 
 /// Longest name or host.
 const TEXT_MAX: usize = 253;
+/// How numbers may be written.
+const FORMATS: [&str; 3] = ["e164-plus", "e164", "national"];
 /// Prefixes or sources of one carrier.
 const LIST_MAX: usize = 1000;
 
@@ -42,6 +45,10 @@ struct CarrierFields {
     cps_limit: Option<u32>,
     concurrent_limit: Option<u32>,
     number_format: Option<String>,
+    /// How it wants caller ids; as `number_format` when empty.
+    caller_format: Option<String>,
+    /// SIP statuses after which the next carrier is tried; an empty list for the usual ones.
+    failover: Option<Vec<u16>>,
     username: Option<String>,
     password: Option<String>,
     realm: Option<String>,
@@ -62,7 +69,7 @@ impl CarrierFields {
             row.transport = one_of("transport", word, &["udp", "tcp", "tls"])?;
         }
         if let Some(word) = self.number_format {
-            row.number_format = one_of("number_format", word, &["e164-plus", "e164", "national"])?;
+            row.number_format = one_of("number_format", word, &FORMATS)?;
         }
         if let Some(prefixes) = self.prefixes {
             row.prefixes = prefixes.iter().map(|prefix| digits(prefix)).collect::<Result<_, _>>()?;
@@ -88,12 +95,16 @@ impl CarrierFields {
         row.priority = self.priority.unwrap_or(row.priority);
         row.weight = self.weight.unwrap_or(row.weight).max(1);
         row.cps_limit = self.cps_limit.map_or(row.cps_limit, u64::from);
-        if self.concurrent_limit.is_some_and(|limit| limit > 0) {
-            return Err(ApiError::field(
-                "concurrent_limit",
-                "is 0: limits on a carrier's live calls are not built; use cps_limit",
-            ));
+        row.concurrent_limit = self.concurrent_limit.map_or(row.concurrent_limit, u64::from);
+        let mut options = CarrierOptions::read(&row.options);
+        if let Some(word) = self.caller_format {
+            let word = (!word.is_empty()).then(|| one_of("caller_format", word, &FORMATS)).transpose()?;
+            options.caller_format = word;
         }
+        if let Some(statuses) = self.failover {
+            options.failover = (!statuses.is_empty()).then(|| failover(statuses)).transpose()?;
+        }
+        row.options = options.write();
         row.enabled = self.enabled.unwrap_or(row.enabled);
         Ok(())
     }
@@ -104,6 +115,17 @@ fn one_of(name: &str, word: String, words: &[&str]) -> Result<String, ApiError> 
         Ok(word)
     } else {
         Err(ApiError::field(name, &format!("is one of {}", words.join(", "))))
+    }
+}
+
+/// Final failures; a 3xx is never followed, and 401 and 407 are answered, not walked away from.
+fn failover(mut statuses: Vec<u16>) -> Result<Vec<u16>, ApiError> {
+    statuses.sort_unstable();
+    statuses.dedup();
+    if statuses.iter().all(|status| (400..700).contains(status) && !matches!(status, 401 | 407)) {
+        Ok(statuses)
+    } else {
+        Err(ApiError::field("failover", "are SIP statuses from 400 to 699, without 401 and 407"))
     }
 }
 
@@ -125,7 +147,10 @@ fn address(text: String) -> Result<String, ApiError> {
 }
 
 fn view(row: &CarrierRow) -> Value {
+    let options = CarrierOptions::read(&row.options);
     json!({
+        "caller_format": options.caller_format.as_deref().unwrap_or(&row.number_format),
+        "failover": options.failover().statuses(),
         "carrier_id": row.id, "name": row.name, "host": row.host, "port": row.port, "transport": row.transport,
         "prefixes": row.prefixes, "priority": row.priority, "weight": row.weight, "cps_limit": row.cps_limit,
         "concurrent_limit": row.concurrent_limit, "number_format": row.number_format,

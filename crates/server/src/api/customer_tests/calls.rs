@@ -39,6 +39,7 @@ fn live_call(account: &str, state: LiveState) -> NewCall {
         from: "918045671200".to_owned(),
         to: "919812345678".to_owned(),
         trunk: None,
+        carrier: None,
         application: None,
         currency: Currency::INR,
         facts: json!({"facts": {"account": account, "caller_name": "Lotus"}}).to_string(),

@@ -1,0 +1,111 @@
+//! Calls to a customer's own PBX: the origination URIs of its trunk, by priority, equal ones drawn by weight.
+
+use std::net::SocketAddr;
+
+use tandem_model::ports::{Failover, InviteFacts, Route, RouteDestination, Transport};
+use tandem_model::{CountryRules, Dialled, E164, normalise};
+
+use super::super::routing::{self, Presented};
+use super::{Planner, draw};
+use crate::directory::{TrunkEntry, UriEntry};
+
+/// Most origination URIs tried for one call.
+const MOST_URIS: usize = 4;
+
+/// An origination URI in the draw.
+struct Candidate {
+    /// A gateway whose probes fail comes after all others.
+    down: bool,
+    priority: i64,
+    drawn: f64,
+    host: String,
+    address: SocketAddr,
+    transport: Transport,
+}
+
+impl Planner<'_> {
+    pub(super) fn to_customer(
+        &self,
+        trunk: &TrunkEntry,
+        called: E164,
+        invite: &InviteFacts,
+        visits: u8,
+    ) -> Vec<Route> {
+        let home = CountryRules::of(&self.config.billing.country);
+        let written = trunk.format.write(called, home);
+        // A caller the network gave no number of is passed on as it said.
+        let caller = match normalise(&invite.from_user, home) {
+            Ok(Dialled::Number(number)) => trunk.format.write(number, home),
+            Ok(Dialled::Short(_)) | Err(_) => invite.from_user.clone(),
+        };
+        let mut headers = routing::headers(&Presented {
+            number: None,
+            name: String::new(),
+            diversion: None,
+            private: false,
+            headers: invite.custom_headers.clone(),
+            hops: self.hops.sign(visits),
+        });
+        if let Some(diversion) = &invite.diversion {
+            headers.push(("Diversion".to_owned(), format!("<sip:{diversion}@{}>", invite.domain)));
+        }
+        self.candidates(trunk)
+            .into_iter()
+            .take(MOST_URIS)
+            .map(|Candidate { host, address, transport, .. }| Route {
+                carrier: None,
+                destination: RouteDestination::Address(address, transport),
+                request_uri: format!("sip:{written}@{host}"),
+                from_uri: format!("sip:{caller}@{}", self.directory.hosts().trunk_domain),
+                display_name: invite.display_name.clone().unwrap_or_default(),
+                to_uri: format!("sip:{written}@{host}"),
+                asserted_identity: None,
+                headers: headers.clone(),
+                credentials: None,
+                nat: false,
+                failover: Failover::of_origination(),
+            })
+            .collect()
+    }
+
+    fn candidates(&self, trunk: &TrunkEntry) -> Vec<Candidate> {
+        let mut found: Vec<_> = trunk.uris.iter().filter_map(|uri| self.candidate(trunk, uri)).collect();
+        if trunk.uris.is_empty() {
+            found.extend(trunk.inbound_destination.iter().map(|(host, address)| Candidate {
+                down: false,
+                priority: 0,
+                drawn: 0.0,
+                host: host.clone(),
+                address: *address,
+                transport: Transport::Udp,
+            }));
+        }
+        found.retain(|candidate| {
+            tandem_model::ports::Directory::may_send_to(self.directory, candidate.address)
+        });
+        found.sort_by(|a, b| {
+            (a.down, a.priority).cmp(&(b.down, b.priority)).then(b.drawn.total_cmp(&a.drawn))
+        });
+        found
+    }
+
+    /// `primary_uri_uuid` comes before all others, `fallback_uri_uuid` after them.
+    fn candidate(&self, trunk: &TrunkEntry, uri: &UriEntry) -> Option<Candidate> {
+        let named = |name: &Option<String>| name.as_deref() == Some(uri.id.as_str());
+        let priority = match (named(&trunk.primary_uri), named(&trunk.fallback_uri)) {
+            (true, _) => i64::MIN,
+            (false, true) => i64::MAX,
+            (false, false) => uri.priority,
+        };
+        let host = uri.uri.trim().trim_start_matches("sip:").split(';').next()?.rsplit('@').next()?;
+        let address = uri.address?;
+        Some(Candidate {
+            down: self.directory.is_down(address),
+            priority,
+            drawn: routing::weighted(uri.weight, draw()),
+            host: host.to_owned(),
+            address,
+            transport: Transport::Udp,
+        })
+    }
+}

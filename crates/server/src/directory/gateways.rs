@@ -1,0 +1,72 @@
+//! Gateways whose probes fail: what probing says, planning asks. In memory on each node, for each node sees its own path; a node that
+//! has not probed yet takes every gateway to be up.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{PoisonError, RwLock};
+
+use tandem_model::ports::{Gateway, GatewayHealth, Transport};
+
+use super::Directory;
+
+/// Addresses that are down.
+#[derive(Default)]
+pub(super) struct Gateways(RwLock<HashSet<SocketAddr>>);
+
+impl Gateways {
+    pub(super) fn mark(&self, address: SocketAddr, health: GatewayHealth) {
+        let mut down = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = match health {
+            GatewayHealth::Down => down.insert(address),
+            GatewayHealth::Up => down.remove(&address),
+        };
+        if changed {
+            tracing::warn!(gateway = %address, ?health, "a gateway's probes say something new");
+        }
+    }
+
+    fn is_down(&self, address: SocketAddr) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&address)
+    }
+}
+
+impl Directory {
+    /// Whether the last probes of a gateway failed: routes to it come after all others.
+    pub(crate) fn is_down(&self, address: SocketAddr) -> bool {
+        self.gateways.is_down(address)
+    }
+
+    /// Gateways of carriers and of trunks' origination that are in use, each once.
+    pub(super) fn gateways_in_use(&self) -> Vec<Gateway> {
+        let mut found = HashSet::new();
+        for carrier in self.carriers().iter().filter(|carrier| carrier.enabled) {
+            found.extend(carrier.address.map(|address| Gateway { address, transport: carrier.transport }));
+        }
+        let udp = |address| Gateway { address, transport: Transport::Udp };
+        for trunk in self.read(|table| table.trunks()) {
+            if trunk.enabled && trunk.inbound {
+                found.extend(trunk.uris.iter().filter_map(|uri| uri.address).map(udp));
+                let alone = trunk.inbound_destination.as_ref().filter(|_| trunk.uris.is_empty());
+                found.extend(alone.map(|(_, address)| udp(*address)));
+            }
+        }
+        found.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_is_up_until_its_probes_fail_and_again_when_they_succeed() {
+        let gateways = Gateways::default();
+        let (one, other) =
+            (SocketAddr::from(([192, 0, 2, 1], 5060)), SocketAddr::from(([192, 0, 2, 1], 5070)));
+        assert!(!gateways.is_down(one));
+        gateways.mark(one, GatewayHealth::Down);
+        assert!(gateways.is_down(one) && !gateways.is_down(other));
+        gateways.mark(one, GatewayHealth::Up);
+        assert!(!gateways.is_down(one));
+    }
+}
