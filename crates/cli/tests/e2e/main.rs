@@ -11,6 +11,8 @@ mod hostile;
 mod inbound_calls;
 mod money_races;
 mod networks;
+mod refusals;
+mod routing;
 mod stage;
 mod thousand_trunks;
 mod trunk_calls;

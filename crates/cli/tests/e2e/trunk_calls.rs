@@ -84,9 +84,9 @@ async fn trunk_calls(database: Option<String>) {
         assert_eq!(carrier.invited(&format!("+{number}")) + carrier.invited(number), 1, "{number}");
     }
     disabled_trunk(&shop).await;
-    // Five calls, and the refusals of callers who had proved who they are: caller ID, country.
-    let records = shop.world.records_once(&shop.customer, 7).await;
-    assert_eq!(records.len(), 7, "{records:#?}");
+    // Five calls, and the refusals of callers who had proved who they are: caller ID, country, trunk.
+    let records = shop.world.records_once(&shop.customer, 8).await;
+    assert_eq!(records.len(), 8, "{records:#?}");
     shop.world.verify_ledger();
 }
 
@@ -236,7 +236,7 @@ async fn unknown_domain(shop: &Shop) {
     known.went_as_written();
 }
 
-/// Told before it has proved who it is, so that nobody's name is put to it: no record.
+/// Told to who has proved to be its PBX, and on record.
 async fn disabled_trunk(shop: &Shop) {
     let path = format!("/trunks/{}", shop.acl.id);
     shop.world.api(&shop.customer, "PUT", &path, Some(&json!({"trunk_status": "disabled"}))).await.ok();

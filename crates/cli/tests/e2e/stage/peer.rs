@@ -58,6 +58,29 @@ impl CarrierPeer {
     }
 }
 
+impl CarrierPeer {
+    /// How many calls it was offered.
+    pub(crate) fn invited_at_all(&self) -> usize {
+        self.sipp.logged().lines().filter(|logged| logged.trim().starts_with("INVITE ")).count()
+    }
+
+    /// As whom it was called for this number.
+    pub(crate) fn caller_of(&self, number: &str) -> Option<String> {
+        let head = format!("FROM {number} ");
+        let log = self.sipp.logged();
+        log.lines().find_map(|line| line.trim().strip_prefix(&head)).map(str::to_owned)
+    }
+
+    /// The hop cookie and Max-Forwards of the call it was offered for this number.
+    pub(crate) fn hops(&self, number: &str) -> Option<(String, u8)> {
+        let head = format!("HOPS {number} ");
+        let log = self.sipp.logged();
+        let (cookie, forwards) =
+            log.lines().find_map(|line| line.trim().strip_prefix(&head))?.split_once(' ')?;
+        Some((cookie.to_owned(), forwards.trim().parse().ok()?))
+    }
+}
+
 /// What a caller lived through.
 pub(crate) struct Called {
     /// sipp's verdict.

@@ -187,6 +187,23 @@ impl Dialog {
         self
     }
 
+    /// It must be refused with this status, a Reason that names the code of the catalogue, and no Retry-After: that is
+    /// for a node's own limits.
+    pub(crate) fn refused_because(mut self, status: u16, code: &str) -> Self {
+        self.provisional();
+        writeln!(
+            self.steps,
+            "<recv response=\"{status}\"><action>\
+             <ereg regexp=\"Q.850;cause=[0-9]+;text=.{code}\" search_in=\"hdr\" header=\"Reason:\" check_it=\"true\" assign_to=\"why\"/>\
+             <ereg regexp=\"[0-9]\" search_in=\"hdr\" header=\"Retry-After:\" check_it_inverse=\"true\" assign_to=\"when\"/>\
+             </action></recv>\n<Reference variables=\"why,when\"/>"
+        )
+        .expect("a string takes it");
+        let ack = self.ack_of_failure();
+        self.send("", &ack);
+        self
+    }
+
     /// Nothing at all may come back for so long.
     pub(crate) fn silence(mut self, milliseconds: u64) -> Self {
         writeln!(self.steps, "<recv response=\"100\" timeout=\"{milliseconds}\" ontimeout=\"quiet\"/>")
@@ -384,8 +401,13 @@ pub(crate) mod carrier_side {
 <ereg regexp="[0-9]+" search_in="hdr" header="CSeq:" assign_to="cseq"/>
 <ereg regexp="sip:([^@]+)@" search_in="hdr" header="To:" assign_to="t,called"/>
 <ereg regexp=".*" search_in="hdr" header="From:" assign_to="peer"/>
-<log message="INVITE [$called]"/></action></recv>
-<Reference variables="cseq,called,peer,t"/>
+<ereg regexp="sip:([^@]+)@" search_in="hdr" header="From:" assign_to="f,caller"/>
+<ereg regexp="[0-9]+" search_in="hdr" header="Max-Forwards:" assign_to="forwards"/>
+<ereg regexp="[0-9a-f.]+" search_in="hdr" header="X-Tandem-Hops:" assign_to="hops"/>
+<log message="INVITE [$called]"/>
+<log message="FROM [$called] [$caller]"/>
+<log message="HOPS [$called] [$hops] [$forwards]"/></action></recv>
+<Reference variables="cseq,called,caller,f,forwards,hops,peer,t"/>
 {steps}</scenario>
 "#
         )
