@@ -38,7 +38,14 @@ struct Expected<'a> {
 async fn every_refusal_has_its_answer_its_record_and_its_webhook() {
     let options =
         WorldOptions { environment: vec![("TANDEM_SIP__CPS_QUEUE_MS", "1500")], ..WorldOptions::default() };
-    let world = World::open(options, |_| Answer::status(204)).await;
+    let world = World::open(options, |request| match request.path() {
+        "/calls-itself" => {
+            let own = request.param("To").unwrap_or_default();
+            Answer::xml(format!("<Response><Dial><Number>+{own}</Number></Dial></Response>"))
+        }
+        _ => Answer::status(204),
+    })
+    .await;
     let carrier = CarrierPeer::start(&carrier_side::echo(0)).await;
     world.carrier("echo", carrier.address, &["9190", "9191", "44"], 1).await;
     let world = &world;
@@ -56,6 +63,7 @@ async fn every_refusal_has_its_answer_its_record_and_its_webhook() {
         a_flood_of_refusals_is_counted_on_one_record(world),
         a_number_whose_trunk_is_disabled_is_refused_to_the_network(world),
         a_call_that_came_round_too_often_is_a_loop(world, &carrier),
+        a_document_that_dials_its_own_number_is_a_loop(world),
     );
     world.verify_ledger();
 }
@@ -393,4 +401,27 @@ async fn a_call_that_came_round_too_often_is_a_loop(world: &World, carrier: &Car
     call.await.finish().await.went_as_written();
     let expected = Expected { to, status: 482, code: "LOOP_DETECTED", cause: (2060, "Loop Detected") };
     shop.tells_of(world, expected).await;
+}
+
+/// The number's own document dials the number: the leg is refused and on record, the call itself runs on to its end.
+async fn a_document_that_dials_its_own_number_is_a_loop(world: &World) {
+    let customer = world.customer("mirror", 1.0, (10, 10)).await;
+    let number = world.number(&customer).await;
+    world.application(&customer, &number, "calls-itself", json!({})).await;
+    let ip: IpAddr = "127.0.0.4".parse().expect("an address");
+    let local = std::net::SocketAddr::new(ip, free_port(ip));
+    world.carrier("in-mirror", local, &["001"], 9).await;
+    let host = world.sip().ip().to_string();
+    // Its document comes to its end without an answer: 480.
+    let call = Caller::call_from(local, world.sip(), None, |media| {
+        Dialog::new("919812345678", &format!("+{number}"), &host, media).invite().refused(480)
+    });
+    call.await.finish().await.went_as_written();
+    let records = world.records_once(&customer, 2).await;
+    let leg = records.iter().find(|record| record["call_direction"] == "outbound");
+    let leg = leg.unwrap_or_else(|| panic!("no leg: {records:#?}"));
+    assert_eq!(leg["hangup_cause_code"], 2060, "{leg}");
+    assert_eq!(leg["destination_number"], format!("+{number}"), "{leg}");
+    assert_eq!(records.len(), 2);
+    assert_eq!(world.balance(&customer.who.id).await, 1_000_000);
 }

@@ -56,6 +56,16 @@ impl Planner<'_> {
             custom_headers: request.custom_headers.clone(),
             ..parent.clone()
         };
+        if let LegTarget::Number(dialled) = &request.target
+            && digits_or_text(dialled, account.country_rules()) == parent.to
+        {
+            let facts = CallFacts { to: parent.to.clone(), ..facts };
+            let words = "The leg would call the number its own call was made to";
+            return Err(Refused::on_record(
+                Refusal::because(ErrorCode::LoopDetected, words),
+                &Self::context(facts, &account, Product::VoiceApi),
+            ));
+        }
         let (mut planned, routes) = self.outgoing(facts, &account, &request.target, &presented)?;
         planned.context.parent_call = Some(parent.call);
         Ok((planned, routes))
