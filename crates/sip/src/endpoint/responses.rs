@@ -20,6 +20,9 @@ use crate::transaction::{ClientStep, Kind};
 
 /// Challenges answered for one INVITE before the last is reported as a rejection.
 pub(super) const MAX_CHALLENGES: u8 = 4;
+/// How long a re-INVITE may stay without final response once the peer has said that it is at it; the first INVITE has
+/// its leg's ring timeout. As long as timer C (§16.6).
+const MAX_OFFER_WAIT: Duration = Duration::from_mins(3);
 /// Times a re-INVITE is tried again after 491.
 const MAX_GLARE_RETRIES: u8 = 4;
 
@@ -76,6 +79,13 @@ impl Endpoint {
         {
             let reason = reason.take();
             self.send_cancel(now, client, reason.as_ref());
+        }
+        if matches!(user, ClientUser::Offer(_))
+            && let Some(entry) = self.clients.get_mut(client)
+            && entry.machine.is_endless()
+        {
+            entry.machine.give_up_at(now + MAX_OFFER_WAIT);
+            self.arm_client(now, client);
         }
         let ClientUser::Invite(key) = user else { return };
         let is_waiting = self.legs.get(key).is_some_and(|leg| {

@@ -279,7 +279,8 @@ impl<'a> Framed<'a> {
         headers.check_counts()?;
         let malformed = ParseError::Malformed;
         let call_id = headers.required(HeaderName::CallId)?;
-        if call_id.contains([' ', '\t']) {
+        // Inside quotes a control character may be escaped, but a Call-ID is repeated byte for byte or not at all.
+        if call_id.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
             return Err(malformed(HeaderName::CallId));
         }
         let cseq = CSeq::parse(headers.required(HeaderName::CSeq)?).ok_or(malformed(HeaderName::CSeq))?;
@@ -346,12 +347,14 @@ fn header_line(line: &str) -> Option<Header<'_>> {
     Some(Header { name: HeaderName::parse(raw_name), raw_name, value: value.trim_matches([' ', '\t']) })
 }
 
-/// A quoted pair may hold any byte but CR and LF (RFC 3261 §25.1); elsewhere only HT is legal.
+/// A quoted pair may hold any byte but CR and LF (RFC 3261 §25.1), and stands in quoted strings; elsewhere only HT is
+/// legal.
 fn has_only_escaped_controls(value: &str) -> bool {
-    let mut escaped = false;
+    let (mut quoted, mut escaped) = (false, false);
     value.bytes().all(|byte| {
         let clean = escaped || !(byte < b' ' && byte != b'\t' || byte == 0x7f);
-        escaped = byte == b'\\' && !escaped;
+        quoted ^= byte == b'"' && !escaped;
+        escaped = byte == b'\\' && quoted && !escaped;
         clean && !matches!(byte, b'\r' | b'\n')
     })
 }

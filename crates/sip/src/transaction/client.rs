@@ -134,6 +134,11 @@ impl ClientTransaction {
         }
     }
 
+    /// Waits for a final response, and no timer ends the wait.
+    pub(crate) fn is_endless(&self) -> bool {
+        self.is_pending() && self.expires_at.is_none()
+    }
+
     pub(crate) fn due(&self) -> Option<Instant> {
         [self.retransmit_at, self.expires_at].into_iter().flatten().min()
     }

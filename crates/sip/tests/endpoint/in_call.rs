@@ -371,3 +371,28 @@ fn headers_in_a_contact_never_reach_a_request_uri() {
     let _ = bench.endpoint.bye(bench.now, leg, None);
     assert_eq!(request_uri(&bench.only_sent()), "sip:b@198.51.100.7:5070;x=1");
 }
+
+#[test]
+fn a_reinvite_that_is_only_ever_being_tried_ends_the_call_and_leaves_nothing() {
+    for hung_up in [false, true] {
+        let mut bench = Bench::new();
+        let (leg, _, _) = bench.connected("far");
+        let _ = bench.endpoint.reinvite(bench.now, leg, Some(SDP.as_bytes()));
+        let reinvite = bench.only_sent();
+        bench.receive(&response_to(&reinvite, 100, "", "", ""));
+        bench.seconds(100);
+        // A second provisional does not begin the wait anew.
+        bench.receive(&response_to(&reinvite, 183, "", "", ""));
+        if hung_up {
+            let _ = bench.endpoint.bye(bench.now, leg, None);
+            bench.seconds(79);
+            assert_eq!(bench.endpoint.stats().client_transactions, 1);
+        } else {
+            bench.seconds(79);
+            assert!(bench.events().is_empty());
+            bench.seconds(2);
+            assert!(matches!(bench.only_event(), Event::Terminated { why: Termination::Timeout, .. }));
+        }
+        bench.assert_empty();
+    }
+}
