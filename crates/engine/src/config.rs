@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_callflow::CallSetup;
@@ -12,6 +13,10 @@ use tandem_callflow::CallSetup;
 pub struct EngineConfig {
     /// Where SIP over UDP listens; port 0 takes a free one. `[::]` listens for IPv4 as well.
     pub sip_bind: SocketAddr,
+    /// Where SIP over TCP listens: port 0 takes [`Self::sip_bind`]'s. `None` switches TCP off.
+    pub tcp_bind: Option<SocketAddr>,
+    /// SIP over TLS; `None` switches it off.
+    pub tls: Option<TlsConfig>,
     /// The address written into Via, Contact and SDP: the public one behind a one-to-one NAT.
     pub advertised_ip: IpAddr,
     /// The same for peers reached over IPv6, when [`Self::advertised_ip`] is an IPv4 address.
@@ -40,6 +45,17 @@ pub struct EngineConfig {
     pub timing: Timing,
 }
 
+/// SIP over TLS.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// Where it listens; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Our certificate and key, for peers that connect to us.
+    pub server: Arc<rustls::ServerConfig>,
+    /// Whose certificates we accept from peers that we connect to.
+    pub client: Arc<rustls::ClientConfig>,
+}
+
 /// Bounds of one engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -47,6 +63,10 @@ pub struct Limits {
     pub sessions: usize,
     /// Legs forked by one `<Dial>`.
     pub forks: usize,
+    /// SIP connections open at once.
+    pub connections: usize,
+    /// Of those, what one source address may open: an office of phones behind one NAT is one source.
+    pub connections_per_source: usize,
     /// Challenges and refusals without a session, per second: what strangers can make us say.
     pub stateless_answers_per_s: u32,
     /// Retry-After on 503 from overload or drain.
@@ -70,6 +90,12 @@ pub struct Timing {
     pub tick: Duration,
     /// A route that says nothing at all for this long gives way to the next one.
     pub no_response: Duration,
+    /// How long opening a connection may take before the next route is tried.
+    pub connect: Duration,
+    /// How long a TLS handshake, the first message of a new connection and the rest of an unfinished message may take.
+    pub half_open: Duration,
+    /// A connection on which nothing passed for so long, and that no call needs, is closed.
+    pub idle_connection: Duration,
     /// How long an RTP port rests after its leg.
     pub port_quarantine: Duration,
     /// How long an ended call waits for what is still open: the outcome of a CANCEL, a recording.
@@ -88,6 +114,8 @@ impl EngineConfig {
         };
         Self {
             sip_bind: bind,
+            tcp_bind: None,
+            tls: None,
             advertised_ip,
             advertised_v6: None,
             hosts: Vec::new(),
@@ -119,6 +147,8 @@ impl Default for Limits {
         Self {
             sessions: 5_000,
             forks: 10,
+            connections: 10_000,
+            connections_per_source: 500,
             stateless_answers_per_s: 5_000,
             retry_after_s: 10,
             receive_buffer_bytes: 4 << 20,
@@ -135,6 +165,9 @@ impl Default for Timing {
             min_session_expires: Duration::from_secs(90),
             tick: Duration::from_secs(5),
             no_response: Duration::from_secs(6),
+            connect: Duration::from_secs(4),
+            half_open: Duration::from_secs(10),
+            idle_connection: Duration::from_mins(15),
             port_quarantine: Duration::from_secs(10),
             settle_grace: Duration::from_secs(3),
             end_retry: Duration::from_millis(250),

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::EngineConfig;
 use crate::live::LiveCalls;
 use crate::rtp::{MediaPlane, MediaPlaneConfig};
-use crate::shard::{Command, Start, bind, run};
+use crate::shard::{Command, Sockets, Start, run};
 
 /// Originations and orphan lists that may wait for the shard; one more is `Overloaded`.
 const COMMAND_CAPACITY: usize = 1_024;
@@ -32,12 +32,20 @@ pub struct EngineHandle {
 }
 
 struct Inner {
-    local: SocketAddr,
+    locals: Locals,
     live: Arc<LiveCalls>,
     commands: mpsc::Sender<Command>,
     media: MediaPlane,
     limit: usize,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Where SIP is served.
+#[derive(Clone, Copy)]
+struct Locals {
+    udp: SocketAddr,
+    tcp: Option<SocketAddr>,
+    tls: Option<SocketAddr>,
 }
 
 /// An API call whose admission is done.
@@ -95,9 +103,9 @@ impl Engine {
         if config.shards != 1 {
             return Err(EngineError::Configuration("exactly one signalling shard is built"));
         }
-        let bind_error = |source| EngineError::Bind { address: config.sip_bind, source };
-        let socket = bind(config.sip_bind, config.limits.receive_buffer_bytes).map_err(bind_error)?;
-        let local = socket.local_addr().map_err(bind_error)?;
+        let Sockets { socket, local, tcp, tls } = Sockets::bind(&config)?;
+        let tcp_local = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+        let tls_local = tls.as_ref().map(|(_, place)| place.local);
         let media = MediaPlane::start(MediaPlaneConfig {
             bind_ip: config.sip_bind.ip(),
             advertised_ip: config.advertised_ip,
@@ -120,6 +128,8 @@ impl Engine {
             live: Arc::clone(&live),
             socket,
             local,
+            tcp,
+            tls,
             commands: inbox,
             ready,
         };
@@ -132,7 +142,8 @@ impl Engine {
             Ok(Err(error)) => return Err(error),
             Err(_) => return Err(EngineError::Thread(io::ErrorKind::UnexpectedEof.into())),
         }
-        let inner = Inner { local, live, commands, media, limit, thread: Mutex::new(Some(thread)) };
+        let locals = Locals { udp: local, tcp: tcp_local, tls: tls_local };
+        let inner = Inner { locals, live, commands, media, limit, thread: Mutex::new(Some(thread)) };
         Ok(EngineHandle { inner: Arc::new(inner) })
     }
 }
@@ -140,7 +151,17 @@ impl Engine {
 impl EngineHandle {
     /// The SIP address actually bound.
     pub fn sip_addr(&self) -> SocketAddr {
-        self.inner.local
+        self.inner.locals.udp
+    }
+
+    /// Where SIP over TCP is served, if it is.
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
+        self.inner.locals.tcp
+    }
+
+    /// Where SIP over TLS is served, if it is.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.inner.locals.tls
     }
 
     /// Dials an admitted API call; its end arrives through `Admission::ended`.

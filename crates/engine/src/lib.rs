@@ -14,5 +14,5 @@ mod session;
 mod shard;
 pub mod simulator;
 
-pub use config::{EngineConfig, Limits, Timing};
+pub use config::{EngineConfig, Limits, Timing, TlsConfig};
 pub use handle::{Engine, EngineError, EngineHandle, OriginateError, Origination};

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::config::{Config, Loaded};
+use crate::transports::Transports;
 
 /// How a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -70,12 +71,49 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
     findings
         .push(listening("api.listen", &config.api.listen, |address| TcpListener::bind(address).map(drop)));
     findings.push(listening("sip.listen", &config.sip.listen, |address| UdpSocket::bind(address).map(drop)));
+    findings.extend(transports(config));
     findings.push(receive_buffer());
     if config.sip.advertise.is_empty() && config.sip.listen.starts_with("127.") {
         findings.push(Finding::warning(
             "sip.advertise",
             "SIP listens on loopback only",
             "phones and carriers elsewhere cannot reach it; set sip.listen to 0.0.0.0:5060",
+        ));
+    }
+    findings
+}
+
+/// SIP over TCP and TLS: the ports, the certificate and who may read its key.
+fn transports(config: &Config) -> Vec<Finding> {
+    use std::net::ToSocketAddrs as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    const REMEDY: &str = "give PEM files that belong together and that this user can read";
+    let sip = &config.sip;
+    let Some(bind) = sip.listen.to_socket_addrs().ok().and_then(|mut found| found.next()) else {
+        return Vec::new();
+    };
+    let found = match Transports::of(sip, bind, None) {
+        Ok(found) => found,
+        Err(error) => return vec![Finding::broken("SIP over TLS", error.to_string(), REMEDY)],
+    };
+    let free = |address: &str| TcpListener::bind(address).map(drop);
+    let mut findings = Vec::new();
+    match found.tcp {
+        Some(tcp) => findings.push(listening("sip.tcp_listen", &tcp.to_string(), free)),
+        None => findings.push(Finding::ok("sip.tcp_listen", "SIP over TCP is off")),
+    }
+    let Some(tls) = found.tls else {
+        findings.push(Finding::ok("sip.tls_certificate", "none: SIP over TLS is off"));
+        return findings;
+    };
+    findings.push(listening("sip.tls_listen", &tls.bind.to_string(), free));
+    findings.push(Finding::ok("sip.tls_certificate", format!("{} and its key fit", sip.tls_certificate)));
+    let mode = std::fs::metadata(&sip.tls_key).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o077 != 0 {
+        findings.push(Finding::warning(
+            "sip.tls_key",
+            format!("{} can be read by others (mode {:o})", sip.tls_key, mode & 0o777),
+            "chmod 600 it",
         ));
     }
     findings

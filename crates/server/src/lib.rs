@@ -17,6 +17,7 @@ pub mod reference;
 mod registrations;
 mod sounds;
 mod timeline;
+mod transports;
 pub mod webhooks;
 
 pub use node::{Node, NodeOptions, StartError};

@@ -26,6 +26,7 @@ use crate::egress::{Egress, EgressPolicy};
 use crate::registrations::StoredRegistrations;
 use crate::sounds::{Espeak, SoundLibrary};
 use crate::timeline::{Timelines, Unwatched};
+use crate::transports::Transports;
 use crate::webhooks::{CallDocuments, DeliveryEngine, DocumentFetcher};
 
 /// A node says that it lives this often.
@@ -130,6 +131,8 @@ impl Node {
 
         let sip_bind = address("sip.listen", &config.sip.listen)?;
         let advertised = Advertised::of(&config.sip.advertise, sip_bind)?;
+        let names = advertised.names(sip_bind).into_iter().chain([config.sip.registrar.clone()]).collect();
+        let transports = Transports::of(&config.sip, sip_bind, options.dev.then_some(names))?;
         let policy = Arc::new(EgressPolicy { allow: config.webhooks.allow_private.clone() });
         let directory = Directory::new(our_hosts(&config, sip_bind, advertised), policy.clone());
         let feed = Feed::load(directory.clone(), store.reader(), vault.clone()).await?;
@@ -167,8 +170,12 @@ impl Node {
         };
         // Calls of the process before this one still take their carriers' channels: known before the first new call.
         count_carriers(&store.reader(), &writer, &admission).await;
-        let engine =
-            Engine::start(engine_config(&config, sip_bind, advertised, &vault, &writer), ports).await?;
+        let engine_config = EngineConfig {
+            tcp_bind: transports.tcp,
+            tls: transports.tls,
+            ..engine_config(&config, sip_bind, advertised, &vault, &writer)
+        };
+        let engine = Engine::start(engine_config, ports).await?;
 
         let (fail, fatal) = watch::channel(None);
         let cancel = CancellationToken::new();
@@ -219,6 +226,16 @@ impl Node {
     /// Where SIP is served.
     pub fn sip_addr(&self) -> SocketAddr {
         self.engine.sip_addr()
+    }
+
+    /// Where SIP over TCP is served, if it is.
+    pub fn sip_tcp_addr(&self) -> Option<SocketAddr> {
+        self.engine.tcp_addr()
+    }
+
+    /// Where SIP over TLS is served, if it is.
+    pub fn sip_tls_addr(&self) -> Option<SocketAddr> {
+        self.engine.tls_addr()
     }
 
     /// Waits until the node cannot go on: another process took its name over, or the disk is gone.
@@ -404,7 +421,12 @@ fn engine_config(
         rtp_ports: config.rtp.first_port..=config.rtp.last_port,
         rtp_threads: config.rtp.threads,
         generation: writer.node().map_or(0, |node| (node.epoch & 0xffff_ffff) as u32),
-        limits: Limits { sessions: config.sip.max_sessions, ..Limits::default() },
+        limits: Limits {
+            sessions: config.sip.max_sessions,
+            connections: config.sip.max_connections,
+            connections_per_source: config.sip.max_connections_per_source,
+            ..Limits::default()
+        },
         timing: Timing {
             ring_timeout: Duration::from_secs(u64::from(config.sip.ring_timeout_s)),
             media_timeout: Duration::from_secs(u64::from(config.sip.media_timeout_s)),

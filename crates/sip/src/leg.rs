@@ -253,6 +253,15 @@ impl Leg {
         [phase, unacked, retry, session].into_iter().flatten().min()
     }
 
+    /// The peer has spoken over `flow`: what we send goes the same way, if that is how its flow is kept. A connection always
+    /// is: the one before it is gone.
+    pub(crate) fn follow(&mut self, flow: Flow) {
+        let kept = flow.transport.is_reliable() || self.nat_policy == NatPolicy::ReceivedFlow;
+        if kept && self.flow.transport == flow.transport {
+            self.flow = flow;
+        }
+    }
+
     /// Nothing more is reported about it, and commands come too late.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Closing { .. } | Phase::Cancelled)

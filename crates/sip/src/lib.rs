@@ -10,14 +10,16 @@ mod leg;
 pub mod message;
 pub mod registrar;
 pub mod sdp;
+mod stream;
 mod timer_queue;
 mod transaction;
 
 pub use endpoint::{
     AckTiming, AddressGuard, Advertised, Body, ChallengeKind, CommandError, CourtesyGuard, DialogSnapshot,
-    Endpoint, EndpointConfig, EndpointStats, Event, Input, LegId, Limits, NatPolicy, Outcome, OutgoingInvite,
-    OutgoingRequest, Output, Packet, Party, PendingInvite, Reason, ReasonProtocol, RequestFacts, RequestId,
-    ResponseFacts, SnapshotRole, SnapshotState, Termination, Timers, TransactionId,
+    Endpoint, EndpointConfig, EndpointStats, Event, Input, LARGE_REQUEST_BYTES, LegId, Limits, NatPolicy,
+    Outcome, OutgoingInvite, OutgoingRequest, Output, Packet, Party, PendingInvite, Reason, ReasonProtocol,
+    RequestFacts, RequestId, ResponseFacts, SnapshotRole, SnapshotState, Termination, Timers, TransactionId,
 };
 pub use flow::{Flow, Transport};
 pub use identity::{call_id_of, shard_of};
+pub use stream::{Frame, FrameError, PING, PONG, StreamFramer};

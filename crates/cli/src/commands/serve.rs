@@ -29,10 +29,21 @@ pub(crate) fn run(arguments: &Arguments, serve: &Serve) -> anyhow::Result<()> {
         let options = NodeOptions { dev: serve.dev, fault: serve.fault.clone() };
         let node = Node::start(loaded, options).await?;
         if serve.ready_json || arguments.json {
-            println!("{}", json!({"api": node.api_url(), "sip": node.sip_addr().to_string()}));
+            let place = |address: Option<std::net::SocketAddr>| address.map(|address| address.to_string());
+            let (tcp, tls) = (place(node.sip_tcp_addr()), place(node.sip_tls_addr()));
+            println!(
+                "{}",
+                json!({"api": node.api_url(), "sip": node.sip_addr().to_string(), "sip_tcp": tcp, "sip_tls": tls})
+            );
             std::io::stdout().flush()?;
         }
-        eprintln!("Ready. API {}   SIP {} (UDP)", node.api_url(), node.sip_addr());
+        let mut places = format!("{} (UDP)", node.sip_addr());
+        for (address, word) in [(node.sip_tcp_addr(), "TCP"), (node.sip_tls_addr(), "TLS")] {
+            if let Some(address) = address {
+                places += &format!(", {address} ({word})");
+            }
+        }
+        eprintln!("Ready. API {}   SIP {places}", node.api_url());
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tandem_callflow::{DialOrder, DialTarget, End, Input, Leg as Name};
-use tandem_model::ports::{LegRequest, Route, RouteCredentials, RouteDestination, Transport};
+use tandem_model::ports::{LegRequest, NextHop, Route, RouteCredentials, RouteDestination, Transport};
 use tandem_model::{CallId, HangupCause, HangupSource, clock, entropy};
 use tandem_sip::digest::{Attempt, ChallengeKind, Credentials, authorize, parse_challenge};
 use tandem_sip::message::{Address, FieldName, HeaderField, OwnedUri};
-use tandem_sip::{AckTiming, LegId, NatPolicy, Outcome, OutgoingInvite, SnapshotState, Termination};
+use tandem_sip::{AckTiming, Flow, LegId, NatPolicy, Outcome, OutgoingInvite, SnapshotState, Termination};
 
 use super::leg::{Branch, Leg, Stage};
 use super::negotiate::{PeerPlace, codecs_like, codecs_through};
@@ -22,7 +22,8 @@ const RING_MARGIN: Duration = Duration::from_mins(1);
 
 /// Where one INVITE goes.
 struct Target {
-    remote: SocketAddr,
+    flow: Flow,
+    large_flow: Option<Flow>,
     uri: OwnedUri,
     path: Vec<OwnedUri>,
 }
@@ -110,38 +111,66 @@ impl Session {
                 let contacts =
                     self.shard.phone_contacts(username).into_iter().take(self.shard.config.limits.forks);
                 let targets: Vec<_> = contacts
-                    .map(|contact| Target { remote: contact.remote, uri: contact.uri, path: contact.path })
+                    .map(|contact| Target {
+                        flow: contact.flow,
+                        large_flow: None,
+                        uri: contact.uri,
+                        path: contact.path,
+                    })
                     .collect();
                 if targets.is_empty() {
                     return Err((480, End::new(HangupCause::EndpointNotRegistered, HangupSource::Vobiz)));
                 }
                 Ok(targets)
             }
-            RouteDestination::Address(remote, Transport::Udp) => {
-                let failure = |cause| (502, End::new(cause, HangupSource::Vobiz));
-                let uri = OwnedUri::parse(&route.request_uri).map_err(|error| {
-                    tracing::warn!(call_id = %self.call_id(), %error, "a route has an unusable Request-URI");
-                    failure(HangupCause::InvalidDestination)
-                })?;
-                if !self.shard.ports.directory.may_send_to(*remote) {
-                    tracing::warn!(call_id = %self.call_id(), "a route leads to an address that may not be sent to");
-                    return Err(failure(HangupCause::NetworkError));
-                }
-                Ok(vec![Target { remote: *remote, uri, path: Vec::new() }])
+            RouteDestination::Address(remote, transport) => {
+                self.target(route, *remote, *transport, None).map(|target| vec![target])
             }
-            RouteDestination::Address(_, transport) => {
-                tracing::warn!(call_id = %self.call_id(), ?transport, "a route needs a transport that is not built");
-                Err((502, End::new(HangupCause::NetworkError, HangupSource::Vobiz)))
+            RouteDestination::Host(hop) => {
+                self.target(route, hop.address, hop.transport, Some(hop)).map(|target| vec![target])
             }
         }
+    }
+
+    fn target(
+        &self,
+        route: &Route,
+        remote: SocketAddr,
+        transport: Transport,
+        host: Option<&NextHop>,
+    ) -> Result<Target, (u16, End)> {
+        let failure = |cause| (502, End::new(cause, HangupSource::Vobiz));
+        let uri = OwnedUri::parse(&route.request_uri).map_err(|error| {
+            tracing::warn!(call_id = %self.call_id(), %error, "a route has an unusable Request-URI");
+            failure(HangupCause::InvalidDestination)
+        })?;
+        let shard = &self.shard;
+        if !shard.ports.directory.may_send_to(remote) {
+            tracing::warn!(call_id = %self.call_id(), "a route leads to an address that may not be sent to");
+            return Err(failure(HangupCause::NetworkError));
+        }
+        let Some(flow) = shard.flow_over(sip_transport(transport), remote) else {
+            tracing::warn!(call_id = %self.call_id(), ?transport, "a route needs a transport that is switched off");
+            return Err(failure(HangupCause::NetworkError));
+        };
+        if let Some(host) = host.filter(|_| transport == Transport::Tls)
+            && !shard.expect_name(remote, &host.name)
+        {
+            tracing::warn!(call_id = %self.call_id(), name = %host.name, "an open connection's certificate is not good for a route's name");
+            return Err(failure(HangupCause::NetworkError));
+        }
+        let may_use_tcp = host.is_some_and(|host| host.may_use_tcp) && shard.takes_tcp(remote);
+        let large_flow = if may_use_tcp { shard.flow_over(tandem_sip::Transport::Tcp, remote) } else { None };
+        Ok(Target { flow, large_flow, uri, path: Vec::new() })
     }
 
     /// Sends the INVITEs of one route; `false` when none left.
     fn invite(&mut self, position: usize, route: &Route, mut targets: Vec<Target>) -> bool {
         let internal = (500, End::new(HangupCause::InternalError, HangupSource::Vobiz));
         // One offer goes to all: devices of another address family than the newest one's could not use it.
-        let toward = targets.first().map_or(self.shard.config.advertised_ip, |target| target.remote.ip());
-        targets.retain(|target| target.remote.is_ipv4() == toward.is_ipv4());
+        let toward =
+            targets.first().map_or(self.shard.config.advertised_ip, |target| target.flow.remote.ip());
+        targets.retain(|target| target.flow.remote.is_ipv4() == toward.is_ipv4());
         let Some(local) = self.open_media(position, toward) else {
             self.legs[position].failure = Some(internal);
             return false;
@@ -206,7 +235,7 @@ impl Session {
 
     fn add_branch(&mut self, position: usize, sip: LegId, target: &Target, sip_call_id: String) {
         self.seat.add_sip(sip, &self.mailbox);
-        let remote = target.remote;
+        let remote = target.flow.remote;
         let to_carrier = self.legs[position].to_carrier;
         if let Some(record) = self.record_of(position) {
             if record.sip_call_id.is_empty() {
@@ -231,7 +260,8 @@ impl Session {
     ) -> Option<OutgoingInvite> {
         let from = Address::parse(&route.from_uri).ok()?.with_display_name(&route.display_name).ok()?;
         let to = Address::parse(&route.to_uri).ok()?;
-        let mut invite = OutgoingInvite::new(self.shard.flow_to(target.remote), target.uri.clone(), from, to);
+        let mut invite = OutgoingInvite::new(target.flow, target.uri.clone(), from, to);
+        invite.large_flow = target.large_flow;
         invite.p_asserted_identity =
             route.asserted_identity.as_deref().and_then(|uri| Address::parse(uri).ok());
         invite.headers =
@@ -432,6 +462,14 @@ fn credentials_of(route: &RouteCredentials) -> Credentials {
         username: route.username.clone(),
         password: route.password.expose_secret().to_owned(),
         expected_realm: route.realm.clone(),
+    }
+}
+
+fn sip_transport(transport: Transport) -> tandem_sip::Transport {
+    match transport {
+        Transport::Udp => tandem_sip::Transport::Udp,
+        Transport::Tcp => tandem_sip::Transport::Tcp,
+        Transport::Tls => tandem_sip::Transport::Tls,
     }
 }
 

@@ -1,10 +1,10 @@
 //! One signalling shard: a thread with a current-thread runtime that owns one SIP endpoint, its UDP
-//! socket, the registrar and the sessions.
+//! socket and connections, the registrar and the sessions.
 //!
 //! The cast: [`Shard`] is what sessions hold: commands go straight to the endpoint and return its
 //! outcome, because everything here runs on one thread and no borrow outlives a call. [`run`] is
 //! the thread: receive, handle, drain, arm the timer. [`edge`] decides about strangers,
-//! [`register`] about phones, [`options`] about everything else; [`digest`] proves who is who.
+//! [`register`] about phones, [`streams`] keeps the connections, [`options`] about everything else; [`digest`] proves who is who.
 
 mod digest;
 mod edge;
@@ -15,6 +15,8 @@ mod orphans;
 mod register;
 mod run;
 mod socket;
+mod sockets;
+mod streams;
 mod trace;
 
 use std::cell::{Cell, RefCell};
@@ -40,7 +42,7 @@ use crate::session::{Mailbox, Prompts};
 
 pub(crate) use facts::sip_uri_within;
 pub(crate) use run::{Command, Start, run};
-pub(crate) use socket::bind;
+pub(crate) use sockets::Sockets;
 
 /// What the sessions of one shard share. Used on the shard's thread only.
 pub(crate) struct Shard {
@@ -53,6 +55,7 @@ pub(crate) struct Shard {
     /// Encoded prompts, shared by calls that play the same one.
     pub(crate) prompts: Prompts,
     socket: UdpSocket,
+    streams: streams::Streams,
     local: SocketAddr,
     endpoint: RefCell<Endpoint>,
     /// Sessions by the SIP leg whose events they get.
@@ -144,7 +147,13 @@ impl Shard {
         loop {
             let output = self.endpoint.borrow_mut().poll();
             match output {
-                Some(Output::Transmit { flow, bytes }) => self.transmit(flow, &bytes),
+                Some(Output::Transmit { flow, bytes }) if flow.transport == Transport::Udp => {
+                    self.transmit(flow, &bytes);
+                }
+                Some(Output::Transmit { flow, bytes }) => {
+                    self.trace_message(trace::Way::Out, flow.remote, &bytes);
+                    self.send_on_stream(flow, bytes);
+                }
                 Some(Output::Event(event)) => self.route(event),
                 None => break,
             }
@@ -154,10 +163,6 @@ impl Shard {
 
     fn transmit(&self, flow: Flow, bytes: &[u8]) {
         self.trace_message(trace::Way::Out, flow.remote, bytes);
-        if flow.transport != Transport::Udp {
-            tracing::warn!(transport = ?flow.transport, "SIP over this transport is not built; a message was dropped");
-            return;
-        }
         // A full socket buffer drops: SIP over UDP retransmits by itself.
         if let Err(error) = self.socket.try_send_to(bytes, socket::spelled_for(self.local, flow.remote)) {
             let unsent = self.unsent.get() + 1;

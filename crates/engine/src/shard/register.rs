@@ -11,7 +11,7 @@ use tandem_sip::registrar::{
     Binding, BindingChange, ContactFacts, Contacts, Flow, FlowTransport, KeepAlive, Nat, RegisterFacts,
     RegisterOutcome, RegisterRefusal, RegisteredContact, Registrar,
 };
-use tandem_sip::{OutgoingRequest, RequestFacts, TransactionId, Transport};
+use tandem_sip::{Flow as SipFlow, OutgoingRequest, RequestFacts, TransactionId, Transport};
 
 use super::Shard;
 use super::digest::{Demand, Proof};
@@ -27,8 +27,8 @@ const MAX_CONTACTS: usize = 16;
 pub(crate) struct PhoneContact {
     /// Request-URI.
     pub(crate) uri: OwnedUri,
-    /// The received flow's far end.
-    pub(crate) remote: SocketAddr,
+    /// The path to it: the connection it registered over, where it is still open.
+    pub(crate) flow: SipFlow,
     /// Preloaded routes.
     pub(crate) path: Vec<OwnedUri>,
 }
@@ -60,7 +60,8 @@ impl Shard {
         if request.to.uri.view().user() != Some(username.as_str()) {
             return self.respond(transaction, 403, &[]);
         }
-        let Some(facts) = register_facts(username, request) else {
+        let connection = self.streams.id_of(request.flow);
+        let Some(facts) = register_facts(username, request, connection) else {
             return self.respond(transaction, 400, &[]);
         };
         match self.registrar.borrow_mut().handle(now, facts) {
@@ -95,19 +96,39 @@ impl Shard {
     /// Where a registered user is reached, most recent first.
     pub(crate) fn phone_contacts(&self, username: &str) -> Vec<PhoneContact> {
         let registrar = self.registrar.borrow();
-        let reachable = registrar
-            .bindings(username, now_s())
+        let bindings = registrar.bindings(username, now_s());
+        bindings
             .into_iter()
-            .filter(|binding| binding.flow.transport == FlowTransport::Udp);
-        reachable
             .filter_map(|binding| {
+                let uri = OwnedUri::parse(&binding.contact_uri).ok()?;
                 Some(PhoneContact {
-                    uri: OwnedUri::parse(&binding.contact_uri).ok()?,
-                    remote: binding.flow.remote,
+                    flow: self.way_to(binding, &uri)?,
                     path: binding.path.iter().filter_map(|path| OwnedUri::parse(path).ok()).collect(),
+                    uri,
                 })
             })
             .collect()
+    }
+
+    /// The flow that a binding registered over. A connection that is gone (ours to remember is only its address, after a
+    /// restart) is best made anew to where the Contact says the phone listens, if it may be sent to; over TLS only the
+    /// phone can come back, because nothing proves a phone's certificate.
+    fn way_to(&self, binding: &Binding, uri: &OwnedUri) -> Option<SipFlow> {
+        let remote = binding.flow.remote;
+        let transport = match binding.flow.transport {
+            FlowTransport::Udp => return Some(self.flow_to(remote)),
+            FlowTransport::Tcp => Transport::Tcp,
+            FlowTransport::Tls => Transport::Tls,
+            FlowTransport::Ws | FlowTransport::Wss => return None,
+        };
+        let flow = self.flow_over(transport, remote)?;
+        if self.streams.id_of(flow).is_some() {
+            return Some(flow);
+        }
+        let uri = uri.view();
+        let listens_at = SocketAddr::new(uri.ip()?, uri.port().unwrap_or(5060));
+        let may = transport == Transport::Tcp && self.ports.directory.may_send_to(listens_at);
+        may.then(|| flow.to(listens_at))
     }
 
     /// Drops what expired and keeps NAT bindings open; called every second.
@@ -122,8 +143,19 @@ impl Shard {
             self.tasks.spawn_local(async move { shard.save(expired).await });
         }
         for keepalive in keepalives {
-            if let KeepAlive::Options { flow, contact_uri } = keepalive {
-                self.ping(flow.remote, &contact_uri);
+            match keepalive {
+                KeepAlive::Options { flow, contact_uri } => self.ping(flow.remote, &contact_uri),
+                KeepAlive::DoubleCrlf { flow } => {
+                    let transport = match flow.transport {
+                        FlowTransport::Tls => Transport::Tls,
+                        _ => Transport::Tcp,
+                    };
+                    if let Some(flow) = self.flow_over(transport, flow.remote) {
+                        self.ping_stream(flow);
+                    }
+                }
+                // Nobody can register over one.
+                KeepAlive::WebSocketPing { .. } => {}
             }
         }
         self.flush();
@@ -141,7 +173,7 @@ impl Shard {
         let _ = self.endpoint.borrow_mut().request(clock::monotonic(), request);
     }
 
-    async fn save(&self, changes: Vec<BindingChange>) -> bool {
+    pub(super) async fn save(&self, changes: Vec<BindingChange>) -> bool {
         if changes.is_empty() {
             return true;
         }
@@ -168,7 +200,11 @@ fn now_s() -> u64 {
     clock::wall().as_second().unsigned_abs()
 }
 
-fn register_facts(username: String, request: &RequestFacts) -> Option<RegisterFacts> {
+fn register_facts(
+    username: String,
+    request: &RequestFacts,
+    connection: Option<u64>,
+) -> Option<RegisterFacts> {
     let contacts = match request.contacts.as_slice() {
         [] => Contacts::Absent,
         [only] if only.trim() == "*" => Contacts::Wildcard,
@@ -196,7 +232,7 @@ fn register_facts(username: String, request: &RequestFacts) -> Option<RegisterFa
             },
             local: request.flow.local,
             remote: request.flow.remote,
-            connection: None,
+            connection,
             nat: if via_is_source { Nat::Direct } else { Nat::Translated },
         },
         path: request

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tandem_model::ports::{Directory, EdgeFacts, Located, Ports};
 use tandem_model::{OrphanCall, clock, entropy};
-use tandem_sip::{AddressGuard, Advertised, CourtesyGuard, Endpoint, EndpointConfig, Timers};
+use tandem_sip::{AddressGuard, Advertised, CourtesyGuard, Endpoint, EndpointConfig, Timers, Transport};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::{Instant as TokioInstant, MissedTickBehavior};
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::facts::{bare_host, model_transport};
 use super::limiter::Limiter;
 use super::socket::{MAX_DATAGRAM_BYTES, adopt, canonical};
+use super::streams::{Streams, TlsPlace, accept};
 use super::{Shard, digest, register};
 use crate::config::{EngineConfig, host_text};
 use crate::handle::{EngineError, Origination};
@@ -34,6 +36,9 @@ const TEND_INTERVAL: Duration = Duration::from_secs(1);
 /// How long to sleep when the endpoint waits for nothing.
 const IDLE: Duration = Duration::from_hours(1);
 
+/// Port of SIP over TLS where nothing else says so (RFC 3261 §19.1.2).
+const DEFAULT_TLS_PORT: u16 = 5061;
+
 /// What a shard begins with.
 pub(crate) struct Start {
     pub(crate) config: EngineConfig,
@@ -42,6 +47,9 @@ pub(crate) struct Start {
     pub(crate) live: Arc<LiveCalls>,
     pub(crate) socket: std::net::UdpSocket,
     pub(crate) local: SocketAddr,
+    /// The listening sockets of connections; `None` where a transport is off.
+    pub(crate) tcp: Option<std::net::TcpListener>,
+    pub(crate) tls: Option<(std::net::TcpListener, TlsPlace)>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) ready: oneshot::Sender<Result<(), EngineError>>,
 }
@@ -72,14 +80,24 @@ pub(crate) fn run(start: Start) {
 }
 
 async fn serve(start: Start) {
-    let Start { config, ports, media, live, socket, local, mut commands, ready } = start;
-    let shard = match build(config, ports, media, live, socket, local).await {
+    let Start { config, ports, media, live, socket, local, tcp, tls, mut commands, ready } = start;
+    let bound_tcp = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+    let streams = Streams::new(bound_tcp, tls.as_ref().map(|(_, place)| place.clone()));
+    let shard = match build(config, ports, media, live, (socket, local), streams).await {
         Ok(shard) => shard,
         Err(error) => {
             let _ = ready.send(Err(error));
             return;
         }
     };
+    let listeners =
+        [tcp.map(|tcp| (tcp, Transport::Tcp)), tls.map(|(listener, _)| (listener, Transport::Tls))];
+    for (listener, transport) in listeners.into_iter().flatten() {
+        if let Err(source) = listen(&shard, listener, transport) {
+            let _ = ready.send(Err(EngineError::Bind { address: local, source }));
+            return;
+        }
+    }
     if ready.send(Ok(())).is_err() {
         return;
     }
@@ -124,8 +142,8 @@ async fn build(
     ports: Ports,
     media: MediaPlane,
     live: Arc<LiveCalls>,
-    socket: std::net::UdpSocket,
-    local: SocketAddr,
+    (socket, local): (std::net::UdpSocket, SocketAddr),
+    streams: Streams,
 ) -> Result<Rc<Shard>, EngineError> {
     let failed = |source| EngineError::Bind { address: local, source };
     let socket = adopt(socket).map_err(failed)?;
@@ -143,6 +161,8 @@ async fn build(
     let base = EndpointConfig::new(host_text(config.advertised_ip), local.port());
     let advertised = Advertised {
         host_v6: config.advertised_v6.map(|ip| host_text(ip.into())),
+        tcp_port: streams.tcp.map_or(local.port(), |tcp| tcp.port()),
+        tls_port: streams.tls.as_ref().map_or(DEFAULT_TLS_PORT, |tls| tls.local.port()),
         ..base.advertised.clone()
     };
     let endpoint = EndpointConfig {
@@ -168,6 +188,7 @@ async fn build(
         tasks: TaskTracker::new(),
         prompts: Prompts::default(),
         socket,
+        streams,
         local,
         owners: RefCell::new(HashMap::new()),
         talking: RefCell::new(HashMap::new()),
@@ -201,6 +222,12 @@ fn courtesy(directory: Arc<dyn Directory>, answers_per_s: u32) -> CourtesyGuard 
             _ => limiter.lock().unwrap_or_else(PoisonError::into_inner).allow(clock::monotonic()),
         }
     })
+}
+
+fn listen(shard: &Rc<Shard>, listener: std::net::TcpListener, transport: Transport) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    shard.tasks.spawn_local(accept(Rc::clone(shard), listener, transport));
+    Ok(())
 }
 
 impl Shard {

@@ -21,4 +21,8 @@ mod phones;
 #[cfg(test)]
 mod sipp;
 #[cfg(test)]
+mod tcp;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod trunk;

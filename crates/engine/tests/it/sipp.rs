@@ -5,9 +5,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tandem_model::HangupCause;
+use tandem_model::ports::Transport;
 use tokio::process::{Child, Command};
 
-use crate::support::{World, engine_with, route_to};
+use crate::support::{World, engine_with, route_over};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -41,7 +42,7 @@ fn errors(folder: &std::path::Path) -> String {
         .collect()
 }
 
-async fn calls_through(with_digest: bool, ip: IpAddr) {
+async fn calls_through(with_digest: bool, ip: IpAddr, transport: Transport) {
     let folder = tempfile::tempdir().unwrap();
     let (caller, callee) = (free_port(ip), free_port(ip));
     let world = World::new();
@@ -50,21 +51,27 @@ async fn calls_through(with_digest: bool, ip: IpAddr) {
         world.user("pbx", "secret");
         std::fs::write(folder.path().join("uac.xml"), DIGEST_CALLER).unwrap();
     } else {
-        world.acl_trunk(SocketAddr::new(ip, caller));
+        // Over TCP the caller's port is not the one it listens on.
+        world.acl_trunk_at(ip);
     }
-    world.bridge_to(vec![route_to(SocketAddr::new(ip, callee))]);
+    world.bridge_to(vec![route_over(transport, SocketAddr::new(ip, callee))]);
     let engine = engine_with(&world, |config| {
         config.sip_bind = SocketAddr::new(ip, 0);
+        config.tcp_bind = Some(config.sip_bind);
         config.advertised_ip = ip;
     })
     .await;
     let target: SocketAddr = engine.sip_addr();
 
     let count = CALLS.to_string();
-    let mut uas = sipp(folder.path(), ip, &["-sn", "uas", "-p", &callee.to_string(), "-m", &count]);
+    let mode = if transport == Transport::Tcp { "t1" } else { "u1" };
+    let mut uas =
+        sipp(folder.path(), ip, &["-sn", "uas", "-t", mode, "-p", &callee.to_string(), "-m", &count]);
     let scenario = if with_digest { ["-sf", "uac.xml"] } else { ["-sn", "uac"] };
     let (port, target) = (caller.to_string(), target.to_string());
     let arguments = [
+        "-t",
+        mode,
         "-p",
         &port,
         "-m",
@@ -96,17 +103,27 @@ async fn calls_through(with_digest: bool, ip: IpAddr) {
 
 #[tokio::test]
 async fn sipp_calls_sipp_through_an_acl_trunk() {
-    calls_through(false, V4).await;
+    calls_through(false, V4, Transport::Udp).await;
 }
 
 #[tokio::test]
 async fn sipp_calls_sipp_with_digest() {
-    calls_through(true, V4).await;
+    calls_through(true, V4, Transport::Udp).await;
 }
 
 #[tokio::test]
 async fn sipp_calls_sipp_over_ipv6() {
-    calls_through(false, IpAddr::V6(Ipv6Addr::LOCALHOST)).await;
+    calls_through(false, IpAddr::V6(Ipv6Addr::LOCALHOST), Transport::Udp).await;
+}
+
+#[tokio::test]
+async fn sipp_calls_sipp_over_tcp() {
+    calls_through(false, V4, Transport::Tcp).await;
+}
+
+#[tokio::test]
+async fn sipp_calls_sipp_over_tcp_with_digest() {
+    calls_through(true, V4, Transport::Tcp).await;
 }
 
 const DIGEST_CALLER: &str = r#"<?xml version="1.0" encoding="ISO-8859-1" ?>

@@ -84,11 +84,26 @@ pub struct RecordingSpec {
     pub path: PathBuf,
 }
 
+/// One address of a named host (RFC 3263).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    /// Resolved and vetted.
+    pub address: SocketAddr,
+    /// Over what.
+    pub transport: Transport,
+    /// The name before any resolution: a TLS peer's certificate must be good for it (RFC 5922 §4).
+    pub name: String,
+    /// UDP is only the default: an INVITE too long for a datagram is tried over TCP first.
+    pub may_use_tcp: bool,
+}
+
 /// Where an INVITE goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteDestination {
     /// A resolved and vetted address.
     Address(SocketAddr, Transport),
+    /// A resolved and vetted address of a named host.
+    Host(NextHop),
     /// Every live contact of a registered endpoint, by user name.
     Endpoint(String),
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use admission::{
     Admission, Admitted, AdmittedLeg, Answered, CallerIdentity, Decision, Extension, InviteFacts,
-    LegDecision, LegRequest, LegTarget, Plan, RecordingSpec, Reservation, Route, RouteCredentials,
+    LegDecision, LegRequest, LegTarget, NextHop, Plan, RecordingSpec, Reservation, Route, RouteCredentials,
     RouteDestination, StoreUnavailable,
 };
 pub use directory::{DigestPolicy, DigestScope, Directory, EdgeFacts, Located, Transport, TrunkAccess};

@@ -10,6 +10,7 @@ mod carriers;
 mod context;
 mod hops;
 mod money;
+mod next_hop;
 mod payload;
 mod plan;
 mod policy;

@@ -50,6 +50,13 @@ pub struct ApiConfig {
 #[serde(deny_unknown_fields)]
 pub struct SipConfig {
     pub listen: String,
+    pub tcp_listen: String,
+    pub tls_listen: String,
+    pub tls_certificate: String,
+    pub tls_key: String,
+    pub tls_ca: String,
+    pub max_connections: usize,
+    pub max_connections_per_source: usize,
     pub advertise: String,
     pub domain: String,
     pub registrar: String,

@@ -166,6 +166,8 @@ pub(crate) struct SourceEntry {
 pub(crate) struct CarrierEntry {
     pub(crate) id: CarrierId,
     pub(crate) name: String,
+    /// As the operator wrote it: what a TLS peer's certificate must be good for.
+    pub(crate) host: String,
     /// Resolved at load and on every refresh; `None` while the name does not resolve.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) transport: Transport,

@@ -440,6 +440,7 @@ impl Feed {
         Ok(CarrierEntry {
             id: row.id,
             name: row.name.clone(),
+            host: host.to_owned(),
             address,
             transport: match row.transport.as_str() {
                 "tcp" => Transport::Tcp,

@@ -79,7 +79,7 @@ impl ports::Directory for Directory {
                 None => {}
             }
         }
-        if let Some(carrier) = self.read(|table| table.carrier_of_source(facts.source)) {
+        if let Some(carrier) = self.read(|table| table.carrier_of_flow(facts.source, facts.transport)) {
             return Located::Carrier(carrier.id);
         }
         if !hosts.iter().any(|host| self.hosts.is_own(host)) {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use tandem_model::ports::Transport;
 use tandem_model::{AccountId, ApplicationId, CarrierId, E164, TrunkId};
 
 use super::entry::{
@@ -171,6 +172,25 @@ impl Table {
             })
         };
         of(true).or_else(|| of(false)).cloned()
+    }
+
+    /// The same for a connection, whose source port means nothing: an entry's port names where the carrier listens. Where
+    /// several share the address, the port cannot tell them apart and the first is taken.
+    pub(crate) fn carrier_of_flow(
+        &self,
+        source: SocketAddr,
+        transport: Transport,
+    ) -> Option<Arc<CarrierEntry>> {
+        let exact = self.carrier_of_source(source);
+        if exact.is_some() || transport == Transport::Udp {
+            return exact;
+        }
+        let of_host = |carrier: &&Arc<CarrierEntry>| {
+            carrier.enabled
+                && carrier.transport == transport
+                && carrier.sources.iter().any(|entry| entry.ip == source.ip())
+        };
+        self.carriers.iter().find(of_host).cloned()
     }
 
     /// Enabled carriers in order of priority.

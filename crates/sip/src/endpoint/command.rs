@@ -61,8 +61,12 @@ pub enum AckTiming {
 /// An outgoing call.
 #[derive(Clone, Debug)]
 pub struct OutgoingInvite {
-    /// Where to send it. Name resolution and the choice of TCP for large requests are the caller's.
+    /// Where to send it. Name resolution is the caller's.
     pub flow: Flow,
+    /// A connection to the same peer, taken instead of a UDP flow when the INVITE is longer than
+    /// [`LARGE_REQUEST_BYTES`](crate::LARGE_REQUEST_BYTES); should it fail, UDP is tried after all (RFC 3261 §18.1.1).
+    /// `None` where the transport was chosen for us (a `transport` parameter, an SRV record).
+    pub large_flow: Option<Flow>,
     /// Request-URI.
     pub request_uri: OwnedUri,
     /// From, without tag.
@@ -99,6 +103,7 @@ impl OutgoingInvite {
     pub fn new(flow: Flow, request_uri: OwnedUri, from: Address, to: Address) -> Self {
         Self {
             flow,
+            large_flow: None,
             request_uri,
             from,
             to,

@@ -99,6 +99,10 @@ impl Endpoint {
                 let is_current = self.legs.get(leg).is_some_and(
                     |leg| matches!(&leg.phase, Phase::Calling(calling) if calling.client == key),
                 );
+                if is_current && why == Termination::TransportFailed && self.fall_back_to_datagrams(now, leg)
+                {
+                    return;
+                }
                 if is_current {
                     self.drop_leg(leg);
                     self.event(Event::Terminated { leg: LegId(leg), why });

@@ -8,7 +8,7 @@ use super::facts::{reason, sdp, session_request, unsupported};
 use super::incoming::print_session;
 use super::send::{ALLOW, ContactLine, Reply, SDP, SUPPORTED_AS_SERVER};
 use super::tables::{ClientUser, ServerUser};
-use super::{Endpoint, Event, LegId, NatPolicy};
+use super::{Endpoint, Event, LegId};
 use crate::arena::Key;
 use crate::flow::Flow;
 use crate::leg::{Phase, Queued, SessionTimer};
@@ -30,9 +30,7 @@ impl Endpoint {
             return;
         }
         leg.unacked = None;
-        if leg.nat_policy == NatPolicy::ReceivedFlow && leg.flow.transport == flow.transport {
-            leg.flow = flow;
-        }
+        leg.follow(flow);
         if let Phase::Closing { bye_after_ack } = &mut leg.phase {
             if let Some(reason) = bye_after_ack.take() {
                 self.finish_closing(now, key, reason.as_ref());
@@ -68,9 +66,7 @@ impl Endpoint {
         let (tag, is_closing) = (leg.dialog.local_tag, leg.is_over());
         if !is_late {
             leg.dialog.remote_cseq = Some(number);
-            if leg.nat_policy == NatPolicy::ReceivedFlow && leg.flow.transport == flow.transport {
-                leg.flow = flow;
-            }
+            leg.follow(flow);
         }
         let Some(server) = self.open_server(now, flow, request, tag, ServerUser::Nobody) else {
             self.counters.refused_full += 1;

@@ -48,6 +48,7 @@ pub(crate) use credentials::Answerer;
 pub use event::{Body, Event, Party, Reason, ReasonProtocol, RequestFacts, ResponseFacts, Termination};
 pub use handle::{LegId, RequestId, TransactionId};
 pub use io::{Input, Output, Packet};
+pub use outgoing::LARGE_REQUEST_BYTES;
 pub use snapshot::{DialogSnapshot, PendingInvite, SnapshotRole, SnapshotState};
 
 use crate::arena::{Arena, Key};

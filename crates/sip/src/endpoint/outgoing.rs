@@ -8,10 +8,14 @@ use super::tables::ClientUser;
 use super::{Answerer, CommandError, Endpoint, LegId, Outcome, OutgoingInvite, Packet, Reason};
 use crate::arena::Key;
 use crate::dialog::{Dialog, MAX_ROUTES};
+use crate::flow::Flow;
 use crate::identity::Mark;
 use crate::leg::{CallProgress, Calling, Leg, Phase, Role};
 use crate::message::{FieldName, HeaderField, HeaderName, MAX_EXTRA_FIELDS, Method};
 
+/// A request longer than this goes over a connection where it may: its datagram would be cut into pieces on the way, of
+/// which middleboxes lose some (RFC 3261 §18.1.1).
+pub const LARGE_REQUEST_BYTES: usize = 1_300;
 /// Longest Call-ID that a caller may set.
 const MAX_CALL_ID_BYTES: usize = 128;
 
@@ -79,13 +83,31 @@ impl Endpoint {
         Ok(LegId(key))
     }
 
-    /// Print and send a leg's INVITE with the next CSeq number.
+    /// Print and send a leg's INVITE with the next CSeq number: over a connection if it is too long for a datagram and
+    /// the peer may have one.
     fn send_invite(&mut self, now: Instant, key: Key, invite: &OutgoingInvite) -> Option<Key> {
         let branch = self.new_mark();
-        let flow = invite.flow;
+        self.legs.get_mut(key)?.dialog.local_cseq += 1;
+        let mut flow = invite.flow;
+        let mut packet = self.print_invite(key, invite, flow, branch)?;
+        if let Some(large) = invite.large_flow.filter(|_| !flow.transport.is_reliable())
+            && packet.len() > LARGE_REQUEST_BYTES
+        {
+            flow = large;
+            packet = self.print_invite(key, invite, flow, branch)?;
+        }
+        self.legs.get_mut(key)?.flow = flow;
+        self.open_client(now, flow, packet, branch, Method::Invite, ClientUser::Invite(key))
+    }
+
+    fn print_invite(
+        &mut self,
+        key: Key,
+        invite: &OutgoingInvite,
+        flow: Flow,
+        branch: Mark,
+    ) -> Option<Packet> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let leg = self.legs.get_mut(key)?;
-        leg.dialog.local_cseq += 1;
         let leg = self.legs.get(key)?;
         let via = self.via_line(flow, branch);
         let cseq = leg.dialog.local_cseq;
@@ -105,7 +127,24 @@ impl Endpoint {
         writer.finish(body.0, body.1);
         let packet = Packet::new(&buffer);
         self.buffer = buffer;
-        self.open_client(now, flow, packet, branch, Method::Invite, ClientUser::Invite(key))
+        Some(packet)
+    }
+
+    /// The connection taken for a large INVITE could not be had: the peer may have UDP only, so it goes that way (§18.1.1).
+    /// `false` if the INVITE went the only way it has.
+    pub(super) fn fall_back_to_datagrams(&mut self, now: Instant, key: Key) -> bool {
+        let Some(leg) = self.legs.get_mut(key) else { return false };
+        let Phase::Calling(calling) = &mut leg.phase else { return false };
+        let is_elsewhere = leg.flow != calling.invite.flow && calling.progress == CallProgress::Waiting;
+        if !is_elsewhere || calling.invite.large_flow.take().is_none() {
+            return false;
+        }
+        let invite = calling.invite.clone();
+        let Some(client) = self.send_invite(now, key, &invite) else { return false };
+        if let Some(Phase::Calling(calling)) = self.legs.get_mut(key).map(|leg| &mut leg.phase) {
+            calling.client = client;
+        }
+        true
     }
 
     /// After `Event::Challenged`: send the INVITE again in the same leg and Call-ID, CSeq + 1, with

@@ -8,7 +8,7 @@ use super::facts::{
 };
 use super::send::{Reply, SDP};
 use super::tables::{Cancel, ClientUser, ServerUser};
-use super::{Endpoint, Event, LegId, Termination, TransactionId};
+use super::{Endpoint, Event, LegId, NatPolicy, Termination, TransactionId};
 use crate::dialog::{Dialog, address_text, contact_uri, routes};
 use crate::flow::{Flow, Transport};
 use crate::identity::Mark;
@@ -277,12 +277,35 @@ impl Endpoint {
             self.client_failed(now, client, Termination::TransportFailed);
         }
         if !matches!(flow.transport, Transport::Ws | Transport::Wss) {
+            if flow.transport.is_reliable() {
+                self.leave_connection(flow);
+            }
             return;
         }
         let cut: Vec<_> = self.legs.iter().filter(|(_, leg)| leg.flow == flow).map(|(key, _)| key).collect();
         for key in cut {
             self.cut_leg(now, key);
         }
+    }
+
+    /// Calls whose connection has closed go on by a new one to where the peer says it listens (§12.2.1.1, §18.1.1), unless
+    /// it may not be sent to or sits behind a NAT: then only the peer can connect again.
+    fn leave_connection(&mut self, flow: Flow) {
+        let left: Vec<_> = self.legs.iter().filter(|(_, leg)| leg.flow == flow).map(|(key, _)| key).collect();
+        for key in left {
+            let Some(leg) = self.legs.get_mut(key) else { continue };
+            let listens_at = leg.dialog.next_hop().filter(|address| self.config.guard.allows(*address));
+            if let Some(address) = listens_at.filter(|_| leg.nat_policy == NatPolicy::Contact) {
+                leg.flow = flow.to(address);
+            }
+        }
+    }
+
+    /// Whether an unfinished transaction or a live leg depends on a connection.
+    pub fn uses(&self, flow: Flow) -> bool {
+        self.legs.iter().any(|(_, leg)| leg.flow == flow)
+            || self.clients.iter().any(|(_, entry)| entry.flow == flow)
+            || self.servers.iter().any(|(_, entry)| entry.flow == flow)
     }
 
     fn cut_leg(&mut self, now: Instant, key: crate::arena::Key) {

@@ -3,6 +3,7 @@
 
 pub(crate) mod audio;
 pub(crate) mod peer;
+pub(crate) mod wire;
 pub(crate) mod world;
 
 use std::net::SocketAddr;
@@ -10,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_engine::{Engine, EngineConfig, EngineHandle};
-use tandem_model::ports::{Failover, Route, RouteDestination, Transport};
+use tandem_model::ports::{Failover, NextHop, Route, RouteDestination, Transport};
 
 pub(crate) use audio::Voice;
 pub(crate) use peer::Peer;
+pub(crate) use wire::Wire;
 pub(crate) use world::World;
 
 /// Nothing in a test takes longer, or it is a failure.
@@ -41,6 +43,18 @@ pub(crate) fn loopback(port: u16) -> SocketAddr {
 /// A route to a peer.
 pub(crate) fn route_to(address: SocketAddr) -> Route {
     route(RouteDestination::Address(address, Transport::Udp), &format!("sip:+918012345678@{address}"))
+}
+
+/// A route to a peer over a transport.
+pub(crate) fn route_over(transport: Transport, address: SocketAddr) -> Route {
+    Route { destination: RouteDestination::Address(address, transport), ..route_to(address) }
+}
+
+/// A route to a peer that takes UDP unless a message is too long for it.
+pub(crate) fn route_to_either(address: SocketAddr) -> Route {
+    let hop =
+        NextHop { address, transport: Transport::Udp, name: address.ip().to_string(), may_use_tcp: true };
+    Route { destination: RouteDestination::Host(hop), ..route_to(address) }
 }
 
 /// A route to a registered phone.

@@ -42,6 +42,7 @@ struct Scripts {
     end_failures: usize,
     documents: HashMap<String, String>,
     sources: HashMap<SocketAddr, Located>,
+    hosts: HashMap<std::net::IpAddr, Located>,
     domains: HashMap<String, Located>,
     passwords: HashMap<String, String>,
     bindings: Vec<StoredBinding>,
@@ -74,6 +75,7 @@ impl World {
                 end_failures: 0,
                 documents: HashMap::new(),
                 sources: HashMap::new(),
+                hosts: HashMap::new(),
                 domains: HashMap::new(),
                 passwords: HashMap::new(),
                 bindings: Vec::new(),
@@ -175,6 +177,13 @@ impl World {
         let access =
             TrunkAccess { trunk: TrunkId::random(), account: account(), acl_match: true, digest: None };
         self.scripts().sources.insert(source, Located::Trunk(access));
+    }
+
+    /// A trunk that is known by its address, whatever the port.
+    pub(crate) fn acl_trunk_at(&self, source: std::net::IpAddr) {
+        let access =
+            TrunkAccess { trunk: TrunkId::random(), account: account(), acl_match: true, digest: None };
+        self.scripts().hosts.insert(source, Located::Trunk(access));
     }
 
     /// What requests to a host are.
@@ -317,6 +326,9 @@ impl Directory for World {
     fn locate(&self, facts: &EdgeFacts<'_>) -> Located {
         let scripts = self.scripts();
         if let Some(located) = scripts.sources.get(&facts.source) {
+            return located.clone();
+        }
+        if let Some(located) = scripts.hosts.get(&facts.source.ip()) {
             return located.clone();
         }
         scripts.domains.get(facts.request_host).cloned().unwrap_or(Located::Stranger)

@@ -1,10 +1,9 @@
 //! Calls to a customer's own PBX: the origination URIs of its trunk, by priority, equal ones drawn by weight.
 
-use std::net::SocketAddr;
-
-use tandem_model::ports::{Failover, InviteFacts, Route, RouteDestination, Transport};
+use tandem_model::ports::{Failover, InviteFacts, NextHop, Route, RouteDestination};
 use tandem_model::{CountryRules, Dialled, E164, normalise};
 
+use super::super::next_hop;
 use super::super::routing::{self, Presented};
 use super::{Planner, draw};
 use crate::directory::{TrunkEntry, UriEntry};
@@ -19,8 +18,7 @@ struct Candidate {
     priority: i64,
     drawn: f64,
     host: String,
-    address: SocketAddr,
-    transport: Transport,
+    hop: NextHop,
 }
 
 impl Planner<'_> {
@@ -52,9 +50,9 @@ impl Planner<'_> {
         self.candidates(trunk)
             .into_iter()
             .take(MOST_URIS)
-            .map(|Candidate { host, address, transport, .. }| Route {
+            .map(|Candidate { host, hop, .. }| Route {
                 carrier: None,
-                destination: RouteDestination::Address(address, transport),
+                destination: RouteDestination::Host(hop),
                 request_uri: format!("sip:{written}@{host}"),
                 from_uri: format!("sip:{caller}@{}", self.directory.hosts().trunk_domain),
                 display_name: invite.display_name.clone().unwrap_or_default(),
@@ -76,12 +74,11 @@ impl Planner<'_> {
                 priority: 0,
                 drawn: 0.0,
                 host: host.clone(),
-                address: *address,
-                transport: Transport::Udp,
+                hop: next_hop::to_uri("", host, *address),
             }));
         }
         found.retain(|candidate| {
-            tandem_model::ports::Directory::may_send_to(self.directory, candidate.address)
+            tandem_model::ports::Directory::may_send_to(self.directory, candidate.hop.address)
         });
         found.sort_by(|a, b| {
             (a.down, a.priority).cmp(&(b.down, b.priority)).then(b.drawn.total_cmp(&a.drawn))
@@ -104,8 +101,7 @@ impl Planner<'_> {
             priority,
             drawn: routing::weighted(uri.weight, draw()),
             host: host.to_owned(),
-            address,
-            transport: Transport::Udp,
+            hop: next_hop::to_uri(&uri.uri, host, address),
         })
     }
 }
