@@ -221,6 +221,9 @@ pub(crate) struct CarrierFields {
     pub(crate) host: Option<String>,
     #[arg(long)]
     pub(crate) port: Option<u16>,
+    /// udp, tcp or tls; its certificate must be good for the host.
+    #[arg(long)]
+    pub(crate) transport: Option<String>,
     /// Prefix it carries, without +; repeat for more; none for all.
     #[arg(long = "prefix")]
     pub(crate) prefixes: Vec<String>,

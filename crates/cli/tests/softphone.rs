@@ -48,6 +48,40 @@ fn a_softphone_behind_a_router_registers_rings_calls_and_survives_a_crash() {
 }
 
 #[test]
+fn a_softphone_on_tcp_is_rung_over_the_connection_it_registered_on() {
+    on_a_connection("tcp", 5060);
+}
+
+#[test]
+fn a_softphone_on_tls_is_rung_over_the_connection_it_registered_on() {
+    on_a_connection("tls", 5061);
+}
+
+fn on_a_connection(transport: &str, port: u16) {
+    let network = Namespace::new(transport).ok();
+    let stand = Stand { network: network.as_ref(), nat: None };
+    in_network(stand.network, || block_on(a_connected_hour(&stand, transport, port)));
+}
+
+async fn a_connected_hour(stand: &Stand<'_>, transport: &str, port: u16) {
+    let mut world = World::start(stand);
+    world.printed.phone.transport = transport.to_owned();
+    world.printed.phone.proxy = format!("sip:{}:{port};transport={transport}", stand.host());
+    let phone = world.phone(Duration::from_hours(1)).await;
+    phone.registered(SOON).await;
+    assert_eq!(world.registered().await, "true");
+    world.ring_as_printed().await;
+    phone.wait("CALL_CLOSED", 1, CALL).await;
+    let heard = last_heard(&phone, 1);
+    report(&format!("rung over {transport}: the phone hears"), &heard);
+    assert!(heard.louder_than(SPEECH_DBFS) >= 1.0, "the phone hears speech");
+    let via = format!("Via: SIP/2.0/{} ", transport.to_ascii_uppercase());
+    let log = phone.log();
+    let invite = log.split("INVITE sip:").nth(1).unwrap_or_default();
+    assert!(invite.contains(&via), "the INVITE came over {transport}");
+}
+
+#[test]
 #[ignore = "takes over a minute: make slow"]
 fn keep_alives_hold_the_way_to_a_phone_that_says_nothing_for_longer_than_its_router_remembers() {
     let Some(nat) = router() else { return };
@@ -393,6 +427,7 @@ impl Printed {
                 domain: after("domain / realm "),
                 proxy: after("(if the phone asks for one) "),
                 register_every: Duration::from_mins(1),
+                transport: "udp".to_owned(),
             },
             call: serde_json::from_str(body).expect("JSON"),
         }

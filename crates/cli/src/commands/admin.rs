@@ -120,6 +120,7 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
                     "name",
                     "host",
                     "port",
+                    "transport",
                     "prefixes",
                     "priority",
                     "weight",
@@ -284,7 +285,7 @@ fn statuses(text: &str) -> anyhow::Result<Vec<u16>> {
 /// Only what was given.
 fn carrier(fields: &CarrierFields) -> anyhow::Result<Value> {
     let mut body = json!({
-        "name": fields.name, "host": fields.host, "port": fields.port, "priority": fields.priority,
+        "name": fields.name, "host": fields.host, "port": fields.port, "transport": fields.transport, "priority": fields.priority,
         "weight": fields.weight, "cps_limit": fields.cps, "concurrent_limit": fields.concurrent,
         "number_format": fields.number_format, "caller_format": fields.caller_format,
         "failover": fields.failover.as_deref().map(statuses).transpose()?, "username": fields.username, "password": fields.password,

@@ -67,6 +67,20 @@ impl CarrierFields {
         }
         if let Some(word) = self.transport {
             row.transport = one_of("transport", word, &["udp", "tcp", "tls"])?;
+            let engine = state.live.as_ref().map(|live| &live.engine);
+            let is_off = |address: Option<SocketAddr>| engine.is_some() && address.is_none();
+            if row.transport == "tcp" && is_off(engine.and_then(|engine| engine.tcp_addr())) {
+                return Err(ApiError::field(
+                    "transport",
+                    "is tcp, which this node has off: clear sip.tcp_listen",
+                ));
+            }
+            if row.transport == "tls" && is_off(engine.and_then(|engine| engine.tls_addr())) {
+                return Err(ApiError::field(
+                    "transport",
+                    "is tls, which this node has off: set sip.tls_certificate and sip.tls_key",
+                ));
+            }
         }
         if let Some(word) = self.number_format {
             row.number_format = one_of("number_format", word, &FORMATS)?;
