@@ -93,6 +93,7 @@ mod tests {
 
     fn carrier(cps_limit: u32, concurrent_limit: u32) -> CarrierEntry {
         CarrierEntry {
+            host: "192.0.2.1".to_owned(),
             id: CarrierId(Ids::random()),
             name: "acme".to_owned(),
             address: None,

@@ -6,8 +6,8 @@ use tandem_model::ports::{Route, RouteCredentials};
 use tandem_model::{E164, ErrorCode, Refusal};
 
 pub(crate) use super::carriers::CarrierLimits;
-use super::next_hop;
 use super::hops::HOPS_HEADER;
+use super::next_hop;
 use crate::directory::{AccountEntry, CarrierEntry, Directory};
 
 /// Most carriers tried for one call.
@@ -130,7 +130,9 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use tandem_model::ports::{Directory as _, Failover, Gateway, GatewayHealth, RouteDestination, Transport};
+    use tandem_model::ports::{
+        Directory as _, Failover, Gateway, GatewayHealth, RouteDestination, Transport,
+    };
     use tandem_model::{AccountId, CarrierId, Currency, Ids, clock};
 
     use super::*;
@@ -242,24 +244,5 @@ mod tests {
         };
         let first = (0..10_000).filter(|_| weighted(30, uniform()) > weighted(10, uniform())).count();
         assert!((7_200..7_800).contains(&first), "30 of 40 is three quarters, not {first} of 10000");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_customers_uri_chooses_its_transport_or_leaves_it_to_the_length() {
-        let hop = |uri: &str, host: &str| {
-            let hop = next_hop(uri, host, "203.0.113.5:5060".parse().unwrap());
-            (hop.transport, hop.name, hop.may_use_tcp)
-        };
-        let host = "pbx.example:5071";
-        assert_eq!(hop("sip:a@pbx.example:5071", host), (Transport::Udp, "pbx.example".into(), true));
-        assert_eq!(hop("sip:pbx.example;transport=udp", host), (Transport::Udp, "pbx.example".into(), false));
-        assert_eq!(hop("sip:pbx.example;Transport=TCP", host), (Transport::Tcp, "pbx.example".into(), false));
-        assert_eq!(hop("sip:[2001:db8::1]:5061;lr;transport=tls", "[2001:db8::1]:5061").0, Transport::Tls);
-        assert_eq!(hop("sip:[2001:db8::1]", "[2001:db8::1]").1, "2001:db8::1");
     }
 }
