@@ -58,6 +58,8 @@ impl Planner<'_> {
         };
         if let LegTarget::Number(dialled) = &request.target
             && digits_or_text(dialled, account.country_rules()) == parent.to
+            // A phone's call out through its application dials just what the phone dialled, and nobody's document is there.
+            && E164::parse(&parent.to).is_ok_and(|number| self.directory.number(&number).is_some())
         {
             let facts = CallFacts { to: parent.to.clone(), ..facts };
             let words = "The leg would call the number its own call was made to";
