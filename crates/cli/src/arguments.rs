@@ -258,6 +258,9 @@ pub(crate) struct CarrierFields {
     /// Address its calls come from, `IP` or `IP:PORT`; repeat for more; its host when none is given.
     #[arg(long = "source")]
     pub(crate) sources: Vec<String>,
+    /// Register there with the user name and password.
+    #[arg(long)]
+    pub(crate) register: Option<bool>,
     #[arg(long)]
     pub(crate) enabled: Option<bool>,
 }

@@ -17,6 +17,8 @@ pub struct EngineConfig {
     pub tcp_bind: Option<SocketAddr>,
     /// SIP over TLS; `None` switches it off.
     pub tls: Option<TlsConfig>,
+    /// Ask gateways by OPTIONS whether they live; `None` asks nobody.
+    pub probing: Option<Probing>,
     /// The address written into Via, Contact and SDP: the public one behind a one-to-one NAT.
     pub advertised_ip: IpAddr,
     /// The same for peers reached over IPv6, when [`Self::advertised_ip`] is an IPv4 address.
@@ -43,6 +45,17 @@ pub struct EngineConfig {
     pub limits: Limits,
     /// How long things may take.
     pub timing: Timing,
+}
+
+/// How gateways are asked whether they live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probing {
+    /// Between two rounds.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// Silences in a row after which a gateway is down.
+    pub failures: u32,
 }
 
 /// SIP over TLS.
@@ -116,6 +129,7 @@ impl EngineConfig {
             sip_bind: bind,
             tcp_bind: None,
             tls: None,
+            probing: None,
             advertised_ip,
             advertised_v6: None,
             hosts: Vec::new(),

@@ -1,5 +1,6 @@
 //! Starting, steering and stopping an engine: all that the service sees of it.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,12 +8,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tandem_model::ports::{AdmittedLeg, Ports};
-use tandem_model::{ApplicationPlan, CallId, HangupSource, OrphanCall, entropy};
+use tandem_model::{ApplicationPlan, CallId, CarrierId, HangupSource, OrphanCall, entropy};
 use thiserror::Error;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::EngineConfig;
+use crate::gateway::{GatewayAccount, RegistrationBoard, RegistrationState};
 use crate::live::LiveCalls;
 use crate::rtp::{MediaPlane, MediaPlaneConfig};
 use crate::shard::{Command, Sockets, Start, run};
@@ -33,6 +35,7 @@ pub struct EngineHandle {
 
 struct Inner {
     locals: Locals,
+    board: RegistrationBoard,
     live: Arc<LiveCalls>,
     commands: mpsc::Sender<Command>,
     media: MediaPlane,
@@ -118,6 +121,7 @@ impl Engine {
         })
         .map_err(|error| EngineError::Media(error.to_string()))?;
         let live = Arc::new(LiveCalls::default());
+        let board = RegistrationBoard::default();
         let (commands, inbox) = mpsc::channel(COMMAND_CAPACITY);
         let (ready, started) = oneshot::channel();
         let limit = config.limits.sessions;
@@ -130,6 +134,7 @@ impl Engine {
             local,
             tcp,
             tls,
+            board: board.clone(),
             commands: inbox,
             ready,
         };
@@ -143,7 +148,7 @@ impl Engine {
             Err(_) => return Err(EngineError::Thread(io::ErrorKind::UnexpectedEof.into())),
         }
         let locals = Locals { udp: local, tcp: tcp_local, tls: tls_local };
-        let inner = Inner { locals, live, commands, media, limit, thread: Mutex::new(Some(thread)) };
+        let inner = Inner { locals, board, live, commands, media, limit, thread: Mutex::new(Some(thread)) };
         Ok(EngineHandle { inner: Arc::new(inner) })
     }
 }
@@ -196,6 +201,17 @@ impl EngineHandle {
             return 0;
         }
         ended.await.unwrap_or(0)
+    }
+
+    /// Keeps exactly these accounts registered at their gateways from now on.
+    pub async fn hold_registrations(&self, accounts: Vec<GatewayAccount>) {
+        // A closed channel means the engine has stopped: nothing is held any more.
+        let _ = self.inner.commands.send(Command::Register(accounts)).await;
+    }
+
+    /// What the registrations at gateways have come to.
+    pub fn registrations(&self) -> HashMap<CarrierId, RegistrationState> {
+        self.inner.board.all()
     }
 
     /// Sessions alive, those that only wait for their end to be stored included.

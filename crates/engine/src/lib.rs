@@ -7,6 +7,7 @@
 //! it asks through [`tandem_model::ports`].
 
 mod config;
+mod gateway;
 mod handle;
 mod live;
 pub mod rtp;
@@ -14,5 +15,6 @@ mod session;
 mod shard;
 pub mod simulator;
 
-pub use config::{EngineConfig, Limits, Timing, TlsConfig};
+pub use config::{EngineConfig, Limits, Probing, Timing, TlsConfig};
+pub use gateway::{GatewayAccount, RegistrationState};
 pub use handle::{Engine, EngineError, EngineHandle, OriginateError, Origination};

@@ -14,6 +14,7 @@ pub mod egress;
 mod node;
 pub mod operator;
 pub mod reference;
+mod registered_at;
 mod registrations;
 mod sounds;
 mod timeline;

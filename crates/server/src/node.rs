@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tandem_engine::{Engine, EngineConfig, EngineError, EngineHandle, Limits, Timing};
+use tandem_engine::{Engine, EngineConfig, EngineError, EngineHandle, Limits, Probing, Timing};
 use tandem_model::clock;
 use tandem_model::ports::{Observer, Ports};
 use tandem_store::nodes::Heartbeat;
@@ -20,9 +20,10 @@ use crate::admission::{Admission, HopSigner, Reaper};
 use crate::advertised::Advertised;
 use crate::api::{self, AppState, Live, Shared};
 use crate::auth::{Vault, VaultError};
-use crate::config::{Config, Loaded};
+use crate::config::{CarriersConfig, Config, Loaded};
 use crate::directory::{Directory, Feed, LoadError, OurHosts};
 use crate::egress::{Egress, EgressPolicy};
+use crate::registered_at;
 use crate::registrations::StoredRegistrations;
 use crate::sounds::{Espeak, SoundLibrary};
 use crate::timeline::{Timelines, Unwatched};
@@ -173,6 +174,7 @@ impl Node {
         let engine_config = EngineConfig {
             tcp_bind: transports.tcp,
             tls: transports.tls,
+            probing: probing(&config.carriers),
             ..engine_config(&config, sip_bind, advertised, &vault, &writer)
         };
         let engine = Engine::start(engine_config, ports).await?;
@@ -184,6 +186,7 @@ impl Node {
         tasks.spawn(reap(reaper, engine.clone(), cancel.clone()));
         tasks.spawn(beat(writer.clone(), fail, cancel.clone()));
         tasks.spawn(keep_count(store.reader(), writer.clone(), admission.clone(), cancel.clone()));
+        tasks.spawn(registered_at::follow(directory.clone(), engine.clone(), cancel.clone()));
         let nudge = feed.nudge();
         tasks.spawn(feed.follow(cancel.clone()));
 
@@ -400,6 +403,14 @@ fn our_hosts(config: &Config, bind: SocketAddr, advertised: Advertised) -> OurHo
         application_domain: config.sip.application_domain.to_ascii_lowercase(),
         addresses: advertised.names(bind),
     }
+}
+
+fn probing(config: &CarriersConfig) -> Option<Probing> {
+    (config.probe_interval_s > 0).then(|| Probing {
+        interval: Duration::from_secs(config.probe_interval_s),
+        timeout: Duration::from_secs(config.probe_timeout_s.clamp(1, config.probe_interval_s)),
+        failures: config.probe_failures.max(1),
+    })
 }
 
 fn engine_config(

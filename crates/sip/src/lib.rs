@@ -8,6 +8,7 @@ mod flow;
 mod identity;
 mod leg;
 pub mod message;
+mod registrant;
 pub mod registrar;
 pub mod sdp;
 mod stream;
@@ -22,4 +23,5 @@ pub use endpoint::{
 };
 pub use flow::{Flow, Transport};
 pub use identity::{call_id_of, shard_of};
+pub use registrant::{Answer as RegisterAnswer, DEFAULT_INTERVAL_SECONDS, Next, Registrant};
 pub use stream::{Frame, FrameError, PING, PONG, StreamFramer};

@@ -128,6 +128,8 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
                     "concurrent_limit",
                     "failover",
                     "enabled",
+                    "down",
+                    "registration",
                 ],
             )
         }),
@@ -289,7 +291,7 @@ fn carrier(fields: &CarrierFields) -> anyhow::Result<Value> {
         "weight": fields.weight, "cps_limit": fields.cps, "concurrent_limit": fields.concurrent,
         "number_format": fields.number_format, "caller_format": fields.caller_format,
         "failover": fields.failover.as_deref().map(statuses).transpose()?, "username": fields.username, "password": fields.password,
-        "realm": fields.realm, "enabled": fields.enabled,
+        "realm": fields.realm, "register": fields.register, "enabled": fields.enabled,
     });
     if let Some(body) = body.as_object_mut() {
         body.retain(|_, value| !value.is_null());

@@ -9,6 +9,7 @@
 mod digest;
 mod edge;
 mod facts;
+mod gateways;
 mod limiter;
 mod options;
 mod orphans;
@@ -56,6 +57,7 @@ pub(crate) struct Shard {
     pub(crate) prompts: Prompts,
     socket: UdpSocket,
     streams: streams::Streams,
+    gateways: gateways::Gateways,
     local: SocketAddr,
     endpoint: RefCell<Endpoint>,
     /// Sessions by the SIP leg whose events they get.
@@ -177,8 +179,9 @@ impl Shard {
         let leg = match event {
             Event::Invite { leg, facts } => return self.on_invite(leg, facts),
             Event::Request { transaction, facts } => return self.on_request(transaction, facts),
-            // Keep-alives of registered phones: only their going out matters.
-            Event::Response { .. } | Event::RequestFailed { .. } => return,
+            // Nobody waits for the answer to a phone's keep-alive: only its going out matters.
+            Event::Response { request, facts } => return self.request_over(request, Some(facts)),
+            Event::RequestFailed { request, .. } => return self.request_over(request, None),
             Event::Ringing { leg, .. }
             | Event::Progress { leg, .. }
             | Event::Answered { leg, .. }

@@ -19,11 +19,13 @@ use tokio::time::{Instant as TokioInstant, MissedTickBehavior};
 use tokio_util::task::TaskTracker;
 
 use super::facts::{bare_host, model_transport};
+use super::gateways::Gateways;
 use super::limiter::Limiter;
 use super::socket::{MAX_DATAGRAM_BYTES, adopt, canonical};
 use super::streams::{Streams, TlsPlace, accept};
 use super::{Shard, digest, register};
 use crate::config::{EngineConfig, host_text};
+use crate::gateway::{GatewayAccount, RegistrationBoard};
 use crate::handle::{EngineError, Origination};
 use crate::live::LiveCalls;
 use crate::rtp::MediaPlane;
@@ -50,6 +52,7 @@ pub(crate) struct Start {
     /// The listening sockets of connections; `None` where a transport is off.
     pub(crate) tcp: Option<std::net::TcpListener>,
     pub(crate) tls: Option<(std::net::TcpListener, TlsPlace)>,
+    pub(crate) board: RegistrationBoard,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) ready: oneshot::Sender<Result<(), EngineError>>,
 }
@@ -60,6 +63,8 @@ pub(crate) enum Command {
     Originate(Box<Origination>),
     /// End the dialogs of a process that is gone.
     EndOrphans(Vec<OrphanCall>, oneshot::Sender<usize>),
+    /// Keep exactly these accounts registered.
+    Register(Vec<GatewayAccount>),
     /// Leave, whatever still lives.
     Stop,
 }
@@ -80,10 +85,10 @@ pub(crate) fn run(start: Start) {
 }
 
 async fn serve(start: Start) {
-    let Start { config, ports, media, live, socket, local, tcp, tls, mut commands, ready } = start;
+    let Start { config, ports, media, live, socket, local, tcp, tls, board, mut commands, ready } = start;
     let bound_tcp = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
     let streams = Streams::new(bound_tcp, tls.as_ref().map(|(_, place)| place.clone()));
-    let shard = match build(config, ports, media, live, (socket, local), streams).await {
+    let shard = match build(config, ports, media, live, (socket, local), (streams, board)).await {
         Ok(shard) => shard,
         Err(error) => {
             let _ = ready.send(Err(error));
@@ -123,7 +128,10 @@ async fn serve(start: Start) {
             () = tokio::time::sleep_until(wake) => shard.on_deadline(),
             () = shard.rearm.notified() => {}
             _ = tick.tick() => shard.tick(),
-            _ = tend.tick() => shard.tend_phones(),
+            _ = tend.tick() => {
+                shard.tend_phones();
+                shard.tend_gateways();
+            }
             command = commands.recv() => match command {
                 Some(Command::Originate(origination)) => {
                     shard.tasks.spawn_local(run_originated(Rc::clone(&shard), *origination));
@@ -131,6 +139,7 @@ async fn serve(start: Start) {
                 Some(Command::EndOrphans(orphans, answer)) => {
                     let _ = answer.send(shard.end_orphans(&orphans));
                 }
+                Some(Command::Register(accounts)) => shard.hold_registrations(accounts),
                 Some(Command::Stop) | None => return,
             },
         }
@@ -143,7 +152,7 @@ async fn build(
     media: MediaPlane,
     live: Arc<LiveCalls>,
     (socket, local): (std::net::UdpSocket, SocketAddr),
-    streams: Streams,
+    (streams, board): (Streams, RegistrationBoard),
 ) -> Result<Rc<Shard>, EngineError> {
     let failed = |source| EngineError::Bind { address: local, source };
     let socket = adopt(socket).map_err(failed)?;
@@ -189,6 +198,7 @@ async fn build(
         prompts: Prompts::default(),
         socket,
         streams,
+        gateways: Gateways::new(board),
         local,
         owners: RefCell::new(HashMap::new()),
         talking: RefCell::new(HashMap::new()),

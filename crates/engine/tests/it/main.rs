@@ -13,6 +13,8 @@ mod edge;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod gateways;
+#[cfg(test)]
 mod ipv6;
 #[cfg(test)]
 mod originate;

@@ -162,6 +162,7 @@ mod tests {
             password: None,
             realm: None,
             sources: Vec::new(),
+            register: false,
             enabled: true,
         }
     }

@@ -13,6 +13,7 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub api: ApiConfig,
     pub sip: SipConfig,
+    pub carriers: CarriersConfig,
     pub rtp: RtpConfig,
     pub billing: BillingConfig,
     pub kyc: KycConfig,
@@ -68,6 +69,14 @@ pub struct SipConfig {
     pub t1_ms: u16,
     pub min_session_expires_s: u32,
     pub cps_queue_ms: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CarriersConfig {
+    pub probe_interval_s: u64,
+    pub probe_timeout_s: u64,
+    pub probe_failures: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

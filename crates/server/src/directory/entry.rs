@@ -187,6 +187,8 @@ pub(crate) struct CarrierEntry {
     pub(crate) password: Option<SecretString>,
     pub(crate) realm: Option<String>,
     pub(crate) sources: Vec<SourceEntry>,
+    /// Register there with the user name and password.
+    pub(crate) register: bool,
     pub(crate) enabled: bool,
 }
 

@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use tandem_model::ports::{Gateway, GatewayHealth, Transport};
 
-use super::Directory;
+use super::{Directory, UriEntry};
 
 /// Addresses that are down.
 #[derive(Default)]
@@ -43,9 +43,18 @@ impl Directory {
             found.extend(carrier.address.map(|address| Gateway { address, transport: carrier.transport }));
         }
         let udp = |address| Gateway { address, transport: Transport::Udp };
+        let by_uri = |uri: &UriEntry| {
+            let text = uri.uri.to_ascii_lowercase();
+            let transport = match text.split_once(";transport=").map(|(_, rest)| rest) {
+                Some(rest) if rest.starts_with("tls") => Transport::Tls,
+                Some(rest) if rest.starts_with("tcp") => Transport::Tcp,
+                _ => Transport::Udp,
+            };
+            uri.address.map(|address| Gateway { address, transport })
+        };
         for trunk in self.read(|table| table.trunks()) {
             if trunk.enabled && trunk.inbound {
-                found.extend(trunk.uris.iter().filter_map(|uri| uri.address).map(udp));
+                found.extend(trunk.uris.iter().filter_map(by_uri));
                 let alone = trunk.inbound_destination.as_ref().filter(|_| trunk.uris.is_empty());
                 found.extend(alone.map(|(_, address)| udp(*address)));
             }

@@ -23,7 +23,7 @@ use super::entry::{
     AccountEntry, ApplicationEntry, CarrierEntry, CredentialEntry, DeckEntry, EndpointEntry, NumberEntry,
     NumberFormat, TrunkEntry, UriEntry,
 };
-use super::sources::{network, sources};
+use super::sources::{network, option, sources};
 use super::{CarrierOptions, Directory};
 use crate::auth::{Vault, VaultError, context};
 
@@ -461,6 +461,7 @@ impl Feed {
                 .transpose()?,
             realm: row.auth_realm.clone(),
             sources: sources(row, address),
+            register: option(&row.options, "register"),
             enabled: row.enabled,
         })
     }

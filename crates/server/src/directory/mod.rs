@@ -26,6 +26,7 @@ use gateways::Gateways;
 pub(crate) use load::{Feed, LoadError};
 pub(crate) use locate::OurHosts;
 use rounds::Rounds;
+pub(crate) use sources::option as carrier_option;
 use table::Table;
 use tandem_model::{AccountId, ApplicationId, CarrierId, E164, TrunkId};
 

@@ -43,6 +43,11 @@ pub(super) fn network(text: &str) -> Option<IpNet> {
     }
 }
 
+/// A switch among a carrier's stored options, a JSON object.
+pub(crate) fn option(options: &str, name: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(options).is_ok_and(|options| options[name] == true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

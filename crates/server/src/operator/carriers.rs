@@ -16,6 +16,8 @@ use super::{commit, operator};
 use crate::api::{ApiError, AppState, Payload, RequestId, checks};
 use crate::auth::context;
 use crate::directory::CarrierOptions;
+use crate::directory::carrier_option;
+use crate::registered_at::words;
 
 /// Longest name or host.
 const TEXT_MAX: usize = 253;
@@ -53,6 +55,7 @@ struct CarrierFields {
     password: Option<String>,
     realm: Option<String>,
     sources: Option<Vec<String>>,
+    register: Option<bool>,
     enabled: Option<bool>,
 }
 
@@ -119,6 +122,17 @@ impl CarrierFields {
             options.failover = (!statuses.is_empty()).then(|| failover(statuses)).transpose()?;
         }
         row.options = options.write();
+        if let Some(on) = self.register {
+            let mut options: serde_json::Map<String, Value> =
+                serde_json::from_str(&row.options).unwrap_or_default();
+            options.insert("register".to_owned(), json!(on));
+            row.options = Value::Object(options).to_string();
+        }
+        if carrier_option(&row.options, "register")
+            && (row.auth_username.is_none() || row.auth_password_sealed.is_none())
+        {
+            return Err(ApiError::field("register", "needs a username and a password"));
+        }
         row.enabled = self.enabled.unwrap_or(row.enabled);
         Ok(())
     }
@@ -170,7 +184,21 @@ fn view(row: &CarrierRow) -> Value {
         "concurrent_limit": row.concurrent_limit, "number_format": row.number_format,
         "username": row.auth_username, "has_password": row.auth_password_sealed.is_some(),
         "realm": row.auth_realm, "sources": row.source_addresses, "enabled": row.enabled,
+        "register": carrier_option(&row.options, "register"),
     })
+}
+
+/// The same with what a running node knows: whether the gateway is down, and how far our registration there has come.
+fn live_view(state: &AppState, row: &CarrierRow) -> Value {
+    let mut shown = view(row);
+    if let Some(live) = &state.live {
+        let carriers = state.directory.carriers();
+        let address =
+            carriers.iter().find(|carrier| carrier.id == row.id).and_then(|carrier| carrier.address);
+        shown["down"] = json!(address.is_some_and(|address| state.directory.is_down(address)));
+        shown["registration"] = json!(words(&live.engine.registrations(), row.id));
+    }
+    shown
 }
 
 fn nobody(name: &str) -> ApiError {
@@ -243,13 +271,13 @@ async fn update(
 
 async fn read(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     let row = state.reader.carrier_named(&name).await?.ok_or_else(|| nobody(&name))?;
-    Ok(Json(view(&row)))
+    Ok(Json(live_view(&state, &row)))
 }
 
 async fn list(State(state): State<AppState>) -> Result<Json<Value>, ApiError> {
     let mut rows = state.reader.directory_carriers().await?;
     rows.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
-    Ok(Json(json!({ "carriers": rows.iter().map(view).collect::<Vec<_>>() })))
+    Ok(Json(json!({ "carriers": rows.iter().map(|row| live_view(&state, row)).collect::<Vec<_>>() })))
 }
 
 async fn remove(

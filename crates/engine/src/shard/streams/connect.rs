@@ -34,6 +34,11 @@ impl Shard {
         Ok(())
     }
 
+    /// Whether it is known which name a TLS peer at this address has to prove.
+    pub(crate) fn knows_name(&self, remote: SocketAddr) -> bool {
+        self.streams.names.borrow().contains_key(&remote)
+    }
+
     /// From now on a TLS peer at this address has to prove this name. A connection that is open keeps its use only if
     /// its certificate is good for the name as well; `false` if it is not.
     pub(crate) fn expect_name(&self, remote: SocketAddr, name: &str) -> bool {

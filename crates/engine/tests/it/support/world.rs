@@ -31,6 +31,7 @@ pub(crate) struct Seen {
     pub(crate) notices: Vec<Notice>,
     pub(crate) spoken: Vec<String>,
     pub(crate) saves: Vec<BindingChange>,
+    pub(crate) marks: Vec<(Gateway, GatewayHealth)>,
     pub(crate) traces: Vec<Trace>,
 }
 
@@ -43,6 +44,7 @@ struct Scripts {
     documents: HashMap<String, String>,
     sources: HashMap<SocketAddr, Located>,
     hosts: HashMap<std::net::IpAddr, Located>,
+    gateways: Vec<Gateway>,
     domains: HashMap<String, Located>,
     passwords: HashMap<String, String>,
     bindings: Vec<StoredBinding>,
@@ -76,6 +78,7 @@ impl World {
                 documents: HashMap::new(),
                 sources: HashMap::new(),
                 hosts: HashMap::new(),
+                gateways: Vec::new(),
                 domains: HashMap::new(),
                 passwords: HashMap::new(),
                 bindings: Vec::new(),
@@ -177,6 +180,11 @@ impl World {
         let access =
             TrunkAccess { trunk: TrunkId::random(), account: account(), acl_match: true, digest: None };
         self.scripts().sources.insert(source, Located::Trunk(access));
+    }
+
+    /// A gateway in use.
+    pub(crate) fn watch_gateway(&self, gateway: Gateway) {
+        self.scripts().gateways.push(gateway);
     }
 
     /// A trunk that is known by its address, whatever the port.
@@ -340,6 +348,14 @@ impl Directory for World {
 
     fn may_send_to(&self, address: SocketAddr) -> bool {
         address.ip().is_loopback()
+    }
+
+    fn gateways(&self) -> Vec<Gateway> {
+        self.scripts().gateways.clone()
+    }
+
+    fn mark_gateway(&self, gateway: &Gateway, health: GatewayHealth) {
+        self.see(|seen| seen.marks.push((gateway.clone(), health)));
     }
 }
 
