@@ -15,6 +15,11 @@ use clap::Parser as _;
 
 use crate::arguments::{Arguments, Command};
 
+/// Calls allocate on one thread and free on another, thousands a second; the C library's allocator gives pages back
+/// and asks for them again all the while. SQLite's C code uses the same one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     output::start_logging(&arguments);

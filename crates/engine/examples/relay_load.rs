@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 use tandem_engine::rtp::{
-    Flow, LegMedia, MediaPlane, MediaPlaneConfig, OpenLeg, ReflectionGuard, RtpLeg, event_channel,
+    Flow, LegMedia, MediaPlane, MediaPlaneConfig, OpenLeg, ReflectionGuard, RtpLeg, Wake, event_channel,
 };
 use tandem_media::rtp::{HEADER_LEN, Header, is_rtcp};
 use tandem_media::{Direction, LatchPolicy, Negotiated, PayloadMap, PlayId, PlayItem};
@@ -55,6 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         threads: 1,
         seed: 1,
         max_legs: 20_000,
+        wake: Wake::AtOnce,
     })?;
     // A thread takes its name once it runs.
     let worker = loop {

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::EngineConfig;
 use crate::gateway::{GatewayAccount, RegistrationBoard, RegistrationState};
 use crate::live::LiveCalls;
-use crate::rtp::{MediaPlane, MediaPlaneConfig};
+use crate::rtp::{MediaPlane, MediaPlaneConfig, Wake};
 use crate::shard::{Command, Sockets, Start, run};
 
 /// Originations and orphan lists that may wait for the shard; one more is `Overloaded`.
@@ -118,6 +118,7 @@ impl Engine {
             threads: config.rtp_threads,
             seed: entropy::number(),
             max_legs: config.limits.sessions.saturating_mul(1 + config.limits.forks),
+            wake: Wake::WhenAsked,
         })
         .map_err(|error| EngineError::Media(error.to_string()))?;
         let live = Arc::new(LiveCalls::default());

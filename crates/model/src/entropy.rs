@@ -1,15 +1,18 @@
-//! The one place that asks the operating system for randomness: secrets, seeds for the pure
-//! crates, public ids.
+//! The one place that randomness comes from: secrets, seeds for the pure crates, public ids.
+//!
+//! A generator per thread (ChaCha12, fit for keys), seeded by the operating system and again after
+//! every 64 KiB: a call takes eight numbers, and a system call for each costs more than the number.
 
-use rand::TryRng as _;
+use rand::Rng as _;
 
-/// `N` bytes from the operating system.
+/// `N` bytes nobody can foretell.
 ///
 /// # Panics
-/// When the kernel cannot deliver randomness: nothing that follows would be safe.
+/// When the kernel cannot deliver a seed: nothing that follows would be safe.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut out = [0; N];
-    rand::rngs::SysRng.try_fill_bytes(&mut out).expect("the kernel delivers randomness");
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    rand::rng().fill_bytes(&mut out);
     out
 }
 

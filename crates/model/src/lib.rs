@@ -16,6 +16,7 @@ mod id;
 mod money;
 pub mod ports;
 mod rate;
+pub mod rhythm;
 
 pub use application::{ApplicationPlan, HttpMethod, UrlCall};
 pub use call::{

@@ -20,8 +20,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pages of WAL after which the Writer folds it into the database: 16 MiB, so that the extra writes and
 /// the fsync of the main file are spread over thousands of commands.
 const CHECKPOINT_PAGES: i64 = 4096;
-/// Page cache of the writing connection, KiB.
-const WRITER_CACHE_KIB: i64 = 65_536;
+/// Page cache of the writing connection, KiB. Not larger: a commit after a page was split walks all of it, and what is not
+/// here the kernel has.
+const WRITER_CACHE_KIB: i64 = 4_096;
 
 /// What is known of one statement text.
 #[derive(Clone)]
@@ -87,6 +88,12 @@ impl SqliteConnection {
     /// Runs statements without parameters or results.
     pub(crate) fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         self.raw.execute_batch(sql).map_err(|error| classify(&error, sql))
+    }
+
+    /// Begins, commits or rolls back: a statement that is run too often to be parsed each time.
+    pub(crate) fn control(&mut self, sql: &str) -> Result<(), StoreError> {
+        let mut statement = self.raw.prepare_cached(sql).map_err(|error| classify(&error, sql))?;
+        statement.raw_execute().map(drop).map_err(|error| classify(&error, sql))
     }
 
     /// Runs one statement, returning the number of rows it changed.

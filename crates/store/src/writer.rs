@@ -1,6 +1,6 @@
-//! The Writer: one per process, on a thread of its own. It runs whatever queued while the last commit ran
-//! in one transaction and answers only after that commit is durable. There is no timer: batching comes
-//! from load, and an idle Writer commits a lone command at once.
+//! The Writer: one per process, on a thread of its own. It runs whatever has queued in one transaction and
+//! answers only after that commit is durable. A lone command is committed at once; under load batches begin
+//! at most once per [`TEMPO`]'s gather, so that commands share a commit.
 //!
 //! When its queue is full, [`Writer::submit`] returns [`StoreError::Overloaded`] at once: the caller sheds
 //! load (503, 429) rather than wait without bound.
@@ -10,8 +10,10 @@ pub(crate) mod connection;
 mod job;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tandem_model::rhythm::Tempo;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::StoreError;
@@ -22,6 +24,15 @@ use job::{Audience, Job, Typed};
 
 /// Commands in one transaction at most: bounds the time a rollback throws away.
 const BATCH_MAX: usize = 256;
+
+/// A commit costs the CPU of several commands, however quick the disk: with a thousand commands a second, two
+/// milliseconds gather two and more for each. They are the most it adds to a command's wait.
+const TEMPO: Tempo = Tempo {
+    gather: Duration::from_millis(2),
+    window: Duration::from_millis(20),
+    dense: 20,
+    worthwhile: 2,
+};
 
 /// The name and epoch under which this process writes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

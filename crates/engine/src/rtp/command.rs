@@ -2,6 +2,9 @@
 //!
 //! A bounded queue and a waker per worker. A full queue refuses the command and the caller knows;
 //! closing a leg goes by a list of its own, which cannot be full because each leg is closed once.
+//!
+//! Waking a worker costs two context switches, more than most commands. [`Wake`] says whether it is
+//! woken by each command, or once for all that a turn of the signalling thread gave it.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,6 +69,17 @@ pub(super) struct Closing {
     pub(super) report: Option<oneshot::Sender<LegReport>>,
 }
 
+/// When a worker hears of a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wake {
+    /// At once.
+    #[default]
+    AtOnce,
+    /// At [`super::MediaPlane::wake_workers`], which whoever chose this calls before its thread
+    /// goes to sleep.
+    WhenAsked,
+}
+
 #[derive(Debug)]
 struct Gate {
     closing: Mutex<Vec<Closing>>,
@@ -73,6 +87,9 @@ struct Gate {
     /// Set when the waker has been used and the worker has not looked yet: one system call wakes
     /// it for a burst of commands.
     signalled: AtomicBool,
+    /// Something waits that the worker has not been woken for.
+    pending: AtomicBool,
+    wake: Wake,
     stopping: AtomicBool,
 }
 
@@ -94,12 +111,15 @@ pub(super) struct CommandReceiver {
 pub(super) fn command_queue(
     registry: &Registry,
     token: Token,
+    wake: Wake,
 ) -> io::Result<(CommandSender, CommandReceiver)> {
     let (sender, receiver) = mpsc::channel(QUEUE_CAPACITY);
     let gate = Arc::new(Gate {
         closing: Mutex::new(Vec::new()),
         waker: Waker::new(registry, token)?,
         signalled: AtomicBool::new(false),
+        pending: AtomicBool::new(false),
+        wake,
         stopping: AtomicBool::new(false),
     });
     Ok((CommandSender { queue: sender, gate: Arc::clone(&gate) }, CommandReceiver { queue: receiver, gate }))
@@ -112,20 +132,34 @@ impl CommandSender {
             mpsc::error::TrySendError::Full(_) => CommandError::Full,
             mpsc::error::TrySendError::Closed(_) => CommandError::Gone,
         })?;
-        self.signal();
+        self.announce();
         Ok(())
     }
 
     /// Latches the closing of a leg.
     pub(super) fn close(&self, closing: Closing) {
         self.gate.closing.lock().unwrap_or_else(PoisonError::into_inner).push(closing);
-        self.signal();
+        self.announce();
     }
 
     /// Tells the worker to close every leg and end.
     pub(super) fn stop(&self) {
         self.gate.stopping.store(true, Ordering::Release);
         self.signal();
+    }
+
+    /// Wakes the worker if something waits that it has not been woken for.
+    pub(super) fn wake(&self) {
+        if self.gate.pending.swap(false, Ordering::AcqRel) {
+            self.signal();
+        }
+    }
+
+    fn announce(&self) {
+        match self.gate.wake {
+            Wake::AtOnce => self.signal(),
+            Wake::WhenAsked => self.gate.pending.store(true, Ordering::Release),
+        }
     }
 
     fn signal(&self) {
@@ -166,8 +200,12 @@ mod tests {
     use mio::Poll;
 
     fn queue() -> (Poll, CommandSender, CommandReceiver) {
+        woken(Wake::AtOnce)
+    }
+
+    fn woken(wake: Wake) -> (Poll, CommandSender, CommandReceiver) {
         let poll = Poll::new().unwrap();
-        let (sender, receiver) = command_queue(poll.registry(), Token(0)).unwrap();
+        let (sender, receiver) = command_queue(poll.registry(), Token(0), wake).unwrap();
         (poll, sender, receiver)
     }
 
@@ -195,5 +233,28 @@ mod tests {
         drop(receiver);
         assert_eq!(sender.send(unbridge(1)), Err(CommandError::Gone));
         sender.close(Closing { key: MediaKey::new(0, 1), report: None });
+    }
+
+    #[test]
+    fn a_turn_of_commands_wakes_the_worker_once_and_when_asked() {
+        let (mut poll, sender, mut receiver) = woken(Wake::WhenAsked);
+        let mut events = mio::Events::with_capacity(4);
+        let mut woken = || {
+            poll.poll(&mut events, Some(std::time::Duration::ZERO)).unwrap();
+            !events.is_empty()
+        };
+        let (mut commands, mut closings) = (Vec::new(), Vec::new());
+        sender.wake();
+        assert!(!woken(), "nothing waits");
+        sender.send(unbridge(1)).unwrap();
+        sender.close(Closing { key: MediaKey::new(0, 1), report: None });
+        assert!(!woken(), "nobody has asked yet");
+        sender.wake();
+        sender.wake();
+        assert!(woken());
+        receiver.drain(&mut commands, &mut closings);
+        assert_eq!((commands.len(), closings.len()), (1, 1));
+        sender.wake();
+        assert!(!woken(), "all of it was taken");
     }
 }

@@ -22,6 +22,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use command::Wake;
 pub use event::{EVENT_CAPACITY, MediaEvent, PlayEnd, RecordEnd, event_channel};
 pub use leg::{CommandError, Flow, LegMedia, RecordRequest, ReflectionGuard, RtpLeg};
 pub use plane::{MAX_THREADS, MediaKey, MediaPlane, MediaPlaneConfig, OpenError, OpenLeg, StartError};

@@ -11,7 +11,7 @@ use tandem_media::PortError;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use super::command::{Closing, Command, CommandSender, Opening};
+use super::command::{Closing, Command, CommandSender, Opening, Wake};
 use super::event::MediaEvent;
 use super::leg::{CommandError, RtpLeg};
 use super::ports::PortPool;
@@ -57,6 +57,8 @@ pub struct MediaPlaneConfig {
     pub seed: u64,
     /// Legs open at once; one more is refused before any port or descriptor is taken.
     pub max_legs: usize,
+    /// When workers hear of what their legs are told.
+    pub wake: Wake,
 }
 
 /// The media plane of a node. Clones name the same one; it stops when the last clone and the last
@@ -142,6 +144,7 @@ impl MediaPlane {
                 ports: Arc::clone(&inner.ports),
                 live: Arc::clone(&inner.live),
                 recorder: inner.recorder.queue(),
+                wake: config.wake,
             };
             // An early return drops `inner`, which stops the workers already running.
             let (sender, thread) = worker::start(worker).map_err(StartError::Thread)?;
@@ -175,6 +178,13 @@ impl MediaPlane {
         }
         place.keep();
         Ok(RtpLeg::new(self.clone(), key, local))
+    }
+
+    /// Wakes the workers that have something to do and do not know yet ([`Wake::WhenAsked`]).
+    pub fn wake_workers(&self) {
+        for worker in &self.inner.workers {
+            worker.wake();
+        }
     }
 
     /// Legs open now.

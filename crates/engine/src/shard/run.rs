@@ -71,7 +71,13 @@ pub(crate) enum Command {
 
 /// Runs a shard until it is stopped.
 pub(crate) fn run(start: Start) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // Everything the sessions told their media legs in one turn wakes each media worker once.
+    let media = start.media.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(move || media.wake_workers())
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             let _ = start.ready.send(Err(EngineError::Thread(error)));
@@ -112,6 +118,8 @@ async fn serve(start: Start) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tend.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        // A thread that has no rest never parks.
+        shard.media.wake_workers();
         let wake = shard
             .endpoint(Endpoint::deadline)
             .map_or_else(|| TokioInstant::now() + IDLE, TokioInstant::from_std);

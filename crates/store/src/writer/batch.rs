@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
+use tandem_model::clock;
+use tandem_model::rhythm::Rhythm;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection::{Source, WriteConnection};
 use super::job::Job;
-use super::{BATCH_MAX, Message, NodeIdentity, WriterConfig};
+use super::{BATCH_MAX, Message, NodeIdentity, TEMPO, WriterConfig};
 use crate::StoreError;
 use crate::command::Interleaving;
 use crate::dialect::{FENCE, LOCK_ACCOUNTS};
@@ -52,7 +54,18 @@ pub(super) async fn serve(
         faults: crate::fault::FaultState::planting(config.fault),
     };
     let mut messages = Vec::with_capacity(BATCH_MAX);
-    while commands.recv_many(&mut messages, BATCH_MAX).await > 0 {
+    let mut round = clock::monotonic();
+    let mut rhythm = Rhythm::new(TEMPO, round);
+    loop {
+        if let Some(pause) = rhythm.pause(round, clock::monotonic()) {
+            // Not the runtime's timer: nobody who submits needs to wake this thread meanwhile.
+            std::thread::park_timeout(pause);
+        }
+        if commands.recv_many(&mut messages, BATCH_MAX).await == 0 {
+            break;
+        }
+        round = clock::monotonic();
+        rhythm.note(round, messages.len());
         let mut jobs = Vec::with_capacity(messages.len());
         for message in messages.drain(..) {
             match message {

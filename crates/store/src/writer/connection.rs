@@ -38,7 +38,7 @@ impl WriteConnection {
     /// Begins, on a connection that lives: a broken one is replaced first.
     pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(connection) => connection.batch(BEGIN.on(Dialect::Sqlite)),
+            Self::Sqlite(connection) => connection.control(BEGIN.on(Dialect::Sqlite)),
             Self::Postgres { url, connection } => {
                 if connection.is_closed() {
                     *connection = PgConnection::connect(url, Purpose::Writing).await?;
@@ -52,7 +52,7 @@ impl WriteConnection {
     /// Returns once the commit is on disk.
     pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(connection) => connection.batch("commit"),
+            Self::Sqlite(connection) => connection.control("commit"),
             Self::Postgres { connection, .. } => connection.batch("commit").await,
         }
     }
@@ -60,7 +60,7 @@ impl WriteConnection {
     /// Throws the transaction away, whatever state it is in.
     pub(crate) async fn rollback(&mut self) {
         let outcome = match self {
-            Self::Sqlite(connection) if connection.in_transaction() => connection.batch("rollback"),
+            Self::Sqlite(connection) if connection.in_transaction() => connection.control("rollback"),
             Self::Sqlite(_) => Ok(()),
             Self::Postgres { connection, .. } if connection.is_closed() => Ok(()),
             Self::Postgres { connection, .. } => connection.batch("rollback").await,

@@ -42,6 +42,7 @@ fn config(pairs: u16) -> MediaPlaneConfig {
         threads: 1,
         seed: 7,
         max_legs: 1_000,
+        wake: Wake::AtOnce,
     }
 }
 
