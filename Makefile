@@ -45,8 +45,9 @@ bench: ## Rows and CPU per call, memory per call, beside the peers' recorded fig
 	@scripts/install bench
 	@bench/run
 
-bench-peers: ## The peers themselves in the same run: not built; bench/peers.json holds recorded figures
-	@echo 'Measuring the peers on this machine is not built. make bench prints figures recorded elsewhere (bench/peers.json).' >&2; exit 1
+bench-peers: ## The same with Kamailio measured in the same run, so that the machine of the day can be told
+	@scripts/install bench-peers
+	@bench/run --peers
 
 kill-loop: ## The long kill -9 loop: KILLS=50 RATE=20 make kill-loop; FAULT=ack-before-commit must fail
 	@scripts/install test

@@ -23,7 +23,7 @@ class Server:
             os.environ,
             TANDEM_WEBHOOKS__ALLOW_PRIVATE='["127.0.0.0/8"]',
             TANDEM_RTP__FIRST_PORT="10000",
-            TANDEM_RTP__LAST_PORT="29999",
+            TANDEM_RTP__LAST_PORT="64999",
         )
         command = ["taskset", "-c", str(SERVER_CORE), str(binary), "serve", "--data", str(self.data),
                    "--api", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--drain", "1", "--ready-json"]

@@ -25,10 +25,10 @@ use job::{Audience, Job, Typed};
 /// Commands in one transaction at most: bounds the time a rollback throws away.
 const BATCH_MAX: usize = 256;
 
-/// A commit costs the CPU of several commands, however quick the disk: with a thousand commands a second, two
-/// milliseconds gather two and more for each. They are the most it adds to a command's wait.
+/// A commit costs the CPU of several commands, however quick the disk: with a thousand commands a second, three
+/// milliseconds gather three and more for each. They are the most it adds to a command's wait; half, on average.
 const TEMPO: Tempo = Tempo {
-    gather: Duration::from_millis(2),
+    gather: Duration::from_millis(3),
     window: Duration::from_millis(20),
     dense: 20,
     worthwhile: 2,

@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tandem_model::ports::{CallerIdentity, DigestScope, Located};
 use tandem_model::{CallId, DialogRecord, ErrorCode, LegRole, Refusal, clock};
@@ -15,6 +16,9 @@ use super::facts::{Hosts, invite_facts};
 use super::{Shard, reason_field};
 use crate::live::Doorbell;
 use crate::session::{Incoming, Mailbox, NatGuess, run_inbound};
+
+/// A caller hears 100 when nothing better went out within this time (RFC 3261 §17.2.1).
+const TRYING_WITHIN: Duration = Duration::from_millis(200);
 
 /// What the edge does with an INVITE.
 enum Verdict {
@@ -145,7 +149,7 @@ impl Shard {
             let mut endpoint = self.endpoint.borrow_mut();
             let policy = if nat == NatGuess::Behind { NatPolicy::ReceivedFlow } else { NatPolicy::Contact };
             let _ = endpoint.set_nat_policy(leg, policy);
-            let _ = endpoint.trying(now, leg);
+            let _ = endpoint.trying_within(now, leg, TRYING_WITHIN);
             endpoint.dialog_snapshot(leg).and_then(|snapshot| serde_json::to_string(&snapshot).ok())
         };
         let dialog = DialogRecord { role: LegRole::A, snapshot: snapshot.unwrap_or_default() };

@@ -64,6 +64,7 @@ impl Endpoint {
         let Some(entry) = self.servers.get_mut(key) else { return };
         match entry.machine.on_timer(now, &self.config.timers) {
             Some(ServerTimeout::Ended) => self.close_server(key),
+            Some(ServerTimeout::Trying) => drop(self.reply(now, key, Reply::status(100), |_| ())),
             Some(ServerTimeout::Retransmit) => {
                 let Some(packet) = entry.machine.last().cloned() else { return };
                 let flow = entry.flow;

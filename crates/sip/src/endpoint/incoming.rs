@@ -1,6 +1,6 @@
 //! Commands on an incoming INVITE: challenge, reject, ignore, trying, ringing, progress, answer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::receive::PROVISIONAL_REPEAT;
 use super::send::{ALLOW, ContactLine, EMPTY, Reply, SDP, SUPPORTED_AS_SERVER};
@@ -83,6 +83,22 @@ impl Endpoint {
             Ok(incoming) => {
                 let server = incoming.server;
                 self.reply(now, server, Reply::status(100), |_| ());
+                Outcome::Sent
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Send 100 to an incoming INVITE after `delay`, unless another response goes before. RFC 3261 §17.2.1 leaves
+    /// it out for up to 200 ms; a call that is answered by then costs a message less.
+    pub fn trying_within(&mut self, now: Instant, leg: LegId, delay: Duration) -> Outcome {
+        match self.incoming(leg) {
+            Ok(incoming) => {
+                let server = incoming.server;
+                let entry = self.servers.get_mut(server);
+                if entry.is_some_and(|entry| entry.machine.try_by(now + delay)) {
+                    self.arm_server(now, server);
+                }
                 Outcome::Sent
             }
             Err(outcome) => outcome,

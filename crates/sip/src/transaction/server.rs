@@ -23,6 +23,8 @@ enum State {
 /// What a timer brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServerTimeout {
+    /// Nothing was said in time: send 100.
+    Trying,
     /// Timer G: send the last response again.
     Retransmit,
     /// Timers H, I, J and L, or nobody ever answered: done.
@@ -47,6 +49,7 @@ pub(crate) struct ServerTransaction {
     state: State,
     last: Option<Packet>,
     interval: Duration,
+    trying_at: Option<Instant>,
     retransmit_at: Option<Instant>,
     expires_at: Option<Instant>,
 }
@@ -65,9 +68,19 @@ impl ServerTransaction {
             state: State::Proceeding,
             last: None,
             interval: timers.t1,
+            trying_at: None,
             retransmit_at: None,
             expires_at,
         }
+    }
+
+    /// Send 100 at `at` unless another response goes before (RFC 3261 §17.2.1). `false` if one went.
+    pub(crate) fn try_by(&mut self, at: Instant) -> bool {
+        let is_silent = self.state == State::Proceeding && self.last.is_none();
+        if is_silent {
+            self.trying_at = Some(at);
+        }
+        is_silent
     }
 
     /// A response has just been sent.
@@ -79,6 +92,7 @@ impl ServerTransaction {
         packet: Packet,
         repetition: Repetition,
     ) {
+        self.trying_at = None;
         match (self.kind, status) {
             (_, 100..=199) => self.last = Some(packet),
             (Kind::Invite, 200..=299) => {
@@ -125,6 +139,7 @@ impl ServerTransaction {
     pub(crate) fn swallow(&mut self, now: Instant, timers: &Timers) {
         self.state = State::Swallowing;
         self.last = None;
+        self.trying_at = None;
         self.expires_at = Some(now + timers.timeout());
     }
 
@@ -132,6 +147,10 @@ impl ServerTransaction {
     pub(crate) fn on_timer(&mut self, now: Instant, timers: &Timers) -> Option<ServerTimeout> {
         if self.expires_at.is_some_and(|at| at <= now) {
             return Some(ServerTimeout::Ended);
+        }
+        if self.trying_at.is_some_and(|at| at <= now) {
+            self.trying_at = None;
+            return Some(ServerTimeout::Trying);
         }
         self.retransmit_at.filter(|at| *at <= now)?;
         self.interval = (self.interval * 2).min(timers.t2);
@@ -144,7 +163,7 @@ impl ServerTransaction {
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
-        [self.retransmit_at, self.expires_at].into_iter().flatten().min()
+        [self.trying_at, self.retransmit_at, self.expires_at].into_iter().flatten().min()
     }
 
     pub(crate) fn kind(&self) -> Kind {

@@ -1,5 +1,7 @@
 //! Incoming calls: what each command sends, and the races with CANCEL.
 
+use std::time::Duration;
+
 use tandem_sip::message::{HeaderField, Method};
 use tandem_sip::{ChallengeKind, Event, Outcome, Reason, ReasonProtocol, Termination};
 
@@ -36,6 +38,30 @@ fn a_repeated_invite_is_one_call() {
     assert_eq!(bench.summaries(), ["100"]);
     bench.receive(&text);
     assert_eq!(bench.summaries(), ["100"]);
+}
+
+#[test]
+fn a_caller_hears_100_only_when_nothing_better_comes_in_time() {
+    const WITHIN: Duration = Duration::from_millis(200);
+    let mut slow = Bench::new();
+    let leg = slow.invited(&invite("z9hG4bKa", SDP));
+    assert_eq!(slow.endpoint.trying_within(slow.now, leg, WITHIN), Outcome::Sent);
+    slow.advance(WITHIN - Duration::from_millis(1));
+    assert!(slow.sent().is_empty());
+    slow.advance(Duration::from_millis(1));
+    assert_eq!(slow.summaries(), ["100"]);
+    slow.receive(&invite("z9hG4bKa", SDP));
+    assert_eq!(slow.summaries(), ["100"], "and again when the INVITE comes again");
+    slow.seconds(1);
+    assert!(slow.sent().is_empty(), "once");
+
+    let mut quick = Bench::new();
+    let leg = quick.invited(&invite("z9hG4bKb", SDP));
+    let _ = quick.endpoint.trying_within(quick.now, leg, WITHIN);
+    assert_eq!(quick.endpoint.ringing(quick.now, leg), Outcome::Sent);
+    assert_eq!(quick.endpoint.trying_within(quick.now, leg, WITHIN), Outcome::Sent);
+    quick.seconds(1);
+    assert_eq!(quick.summaries(), ["180"]);
 }
 
 #[test]
