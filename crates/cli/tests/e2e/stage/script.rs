@@ -80,9 +80,8 @@ impl Dialog {
         self
     }
 
-    /// The same INVITE again, as after a lost response.
+    /// The same INVITE again, before any response.
     pub(crate) fn repeat_invite(mut self) -> Self {
-        self.steps.push_str("<recv response=\"100\"/>\n");
         let answer = self.authorization();
         let again = self.invitation(Audio::Both, &answer);
         self.send("", &again);
