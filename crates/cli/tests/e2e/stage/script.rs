@@ -80,8 +80,9 @@ impl Dialog {
         self
     }
 
-    /// The same INVITE again, before any response.
+    /// The same INVITE again once it rings, as after a lost response.
     pub(crate) fn repeat_invite(mut self) -> Self {
+        self = self.rings();
         let answer = self.authorization();
         let again = self.invitation(Audio::Both, &answer);
         self.send("", &again);
