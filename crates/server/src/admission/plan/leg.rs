@@ -56,10 +56,7 @@ impl Planner<'_> {
             custom_headers: request.custom_headers.clone(),
             ..parent.clone()
         };
-        // A phone's own call is dialled on to the number it asked for: only a number that leads back here loops.
-        let leads_back = E164::parse(&parent.to).is_ok_and(|did| self.directory.number(&did).is_some());
         if let LegTarget::Number(dialled) = &request.target
-            && leads_back
             && digits_or_text(dialled, account.country_rules()) == parent.to
             // A phone's call out through its application dials just what the phone dialled, and nobody's document is there.
             && E164::parse(&parent.to).is_ok_and(|number| self.directory.number(&number).is_some())
