@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TANDEM := $(or $(CARGO_TARGET_DIR),target)/debug/tandem
 
-.PHONY: help run build test lint fmt e2e slow fuzz docs bench bench-peers kill-loop clean-data
+.PHONY: help run build test lint fmt e2e slow fuzz docs bench bench-peers soak kill-loop clean-data
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -48,6 +48,10 @@ bench: ## Rows and CPU per call, memory per call, beside the peers' recorded fig
 bench-peers: ## The same with Kamailio measured in the same run, so that the machine of the day can be told
 	@scripts/install bench-peers
 	@bench/run --peers
+
+soak: ## Ten minutes at 50 calls a second: memory flat, nothing left over; SOAK_MINUTES=60 for longer
+	@scripts/install bench
+	@bench/soak
 
 kill-loop: ## The long kill -9 loop: KILLS=50 RATE=20 make kill-loop; FAULT=ack-before-commit must fail
 	@scripts/install test

@@ -64,6 +64,10 @@ class Calls:
         self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                          stderr=subprocess.DEVNULL, cwd=folder)
 
+    def is_running(self):
+        """Whether calls are still made or held."""
+        return self._process.poll() is None
+
     def wait(self):
         """Counts of the run: calls that went as written, failures, retransmissions, and whether it counts."""
         self._process.wait()
