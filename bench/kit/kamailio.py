@@ -1,7 +1,7 @@
 """Kamailio on the server's core, in the same run: what this machine, in this minute, makes of work whose cost is known.
 
-Its recorded figures (peers.json) are from a machine of this kind on another day; the ratio of the two is how much slower
-this one is, and ratios between programs in one run are what a shared machine can tell."""
+Its recorded figures (peers.json) are from another day and from rates this scenario does not reach, so they say little
+about how slow this machine is; the ratio between two programs in one run does not need them."""
 import os
 import pathlib
 import shutil
@@ -48,6 +48,7 @@ PROXY_ROUTE = """
 loadmodule "tm.so"
 loadmodule "rr.so"
 loadmodule "maxfwd.so"
+loadmodule "siputils.so"
 request_route {{
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
     if (has_totag()) {{ loose_route(); t_relay(); exit; }}

@@ -10,8 +10,6 @@ from .server import GENERATOR_CORE
 SCENARIOS = pathlib.Path(__file__).resolve().parent.parent / "sipp"
 # Lost or repeated messages above this share disqualify a run: then it measured repair, not work.
 LOSS_MAX = 0.001
-# It takes to start and to end.
-SIPP_START_S = 0.3
 # A generator that falls short of its rate by more than this offered another one.
 ACHIEVED_MIN = 0.95
 # The PBX and the phones call from one address, the carrier from another.
@@ -77,7 +75,7 @@ class Calls:
         good = count("SuccessfulCall(C)")
         failed = self._calls - good
         repeated = count("Retransmissions(C)")
-        offering_s = time.monotonic() - self._began - SIPP_START_S - self._hold_s
+        offering_s = time.monotonic() - self._began - self._hold_s
         achieved = self._calls / offering_s if offering_s > 0 else 0
         counts = (failed <= LOSS_MAX * self._calls and repeated <= LOSS_MAX * self._calls
                   and achieved >= ACHIEVED_MIN * self._rate)

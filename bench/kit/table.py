@@ -35,8 +35,8 @@ def per_delivery(results):
 
 
 def kamailio_rows(results, peers):
-    """What Kamailio costs on this machine in this run, and ours over it: a neighbour that slows one slows both. The limits
-    are ours over Kamailio's recorded figure."""
+    """What Kamailio costs on this machine in this run, and ours over it: a neighbour that slows one slows both. No limits:
+    its recorded figure was taken at a higher rate, where a call costs it less."""
     rows = []
     for kind, work in (("answered", "stateless reply"), ("bridged", "tm proxy")):
         measured = results.get(f"kamailio_{kind}")
@@ -46,9 +46,8 @@ def kamailio_rows(results, peers):
         rows.append(row(f"Kamailio, {work}", "CPU, this run", measured["cpu_us"], "µs", None, None, {"recorded": recorded}))
         ours = figure(results, kind)
         if ours:
-            floor, goal = (round(limit / recorded, 1) for limit in LIMITS[kind])
             rows.append(row(f"{kind.capitalize()} call ÷ Kamailio, {work}", "CPU, this run", ours / measured["cpu_us"], "×",
-                            floor, goal, {}))
+                            None, None, {}))
     return rows
 
 
