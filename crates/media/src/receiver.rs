@@ -122,7 +122,9 @@ impl RtpReceiver {
     /// timestamps).
     pub fn on_audio_time(&mut self, now: Instant, timestamp: u32) {
         let elapsed = now.saturating_duration_since(self.origin);
-        let arrived = (elapsed.as_nanos() * u128::from(self.clock_rate) / 1_000_000_000) as i64;
+        // In 64 bits by parts: dividing 128 bits costs as much as the rest of a packet's judgement.
+        let rate = u64::from(self.clock_rate);
+        let arrived = elapsed.as_secs() * rate + u64::from(elapsed.subsec_nanos()) * rate / 1_000_000_000;
         let Some(stream) = &mut self.stream else { return };
         // Wrapping in 32 bits: the timestamp's origin is arbitrary and wraps.
         let transit = i64::from((arrived as u32).wrapping_sub(timestamp) as i32);

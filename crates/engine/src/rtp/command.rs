@@ -6,18 +6,17 @@
 //! Waking a worker costs two context switches, more than most commands. [`Wake`] says whether it is
 //! woken by each command, or once for all that a turn of the signalling thread gave it.
 
-use std::io;
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mio::net::UdpSocket;
-use mio::{Registry, Token, Waker};
 use tandem_media::PlayItem;
 use tokio::sync::{mpsc, oneshot};
 
 use super::event::MediaEvent;
 use super::leg::{CommandError, Flow, LegMedia, RecordRequest};
 use super::plane::MediaKey;
+use super::poller::Waker;
 use super::report::LegReport;
 
 /// Commands waiting for one worker: several for each of a thousand calls that start at once.
@@ -107,22 +106,18 @@ pub(super) struct CommandReceiver {
     gate: Arc<Gate>,
 }
 
-/// Both ends; the receiver's poll is woken under `token`.
-pub(super) fn command_queue(
-    registry: &Registry,
-    token: Token,
-    wake: Wake,
-) -> io::Result<(CommandSender, CommandReceiver)> {
+/// Both ends; `waker` is that of the receiver's poll.
+pub(super) fn command_queue(waker: Waker, wake: Wake) -> (CommandSender, CommandReceiver) {
     let (sender, receiver) = mpsc::channel(QUEUE_CAPACITY);
     let gate = Arc::new(Gate {
         closing: Mutex::new(Vec::new()),
-        waker: Waker::new(registry, token)?,
+        waker,
         signalled: AtomicBool::new(false),
         pending: AtomicBool::new(false),
         wake,
         stopping: AtomicBool::new(false),
     });
-    Ok((CommandSender { queue: sender, gate: Arc::clone(&gate) }, CommandReceiver { queue: receiver, gate }))
+    (CommandSender { queue: sender, gate: Arc::clone(&gate) }, CommandReceiver { queue: receiver, gate })
 }
 
 impl CommandSender {
@@ -197,15 +192,15 @@ impl CommandReceiver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mio::Poll;
+    use crate::rtp::poller::{Poller, Ready};
 
-    fn queue() -> (Poll, CommandSender, CommandReceiver) {
+    fn queue() -> (Poller, CommandSender, CommandReceiver) {
         woken(Wake::AtOnce)
     }
 
-    fn woken(wake: Wake) -> (Poll, CommandSender, CommandReceiver) {
-        let poll = Poll::new().unwrap();
-        let (sender, receiver) = command_queue(poll.registry(), Token(0), wake).unwrap();
+    fn woken(wake: Wake) -> (Poller, CommandSender, CommandReceiver) {
+        let (poll, waker) = Poller::new().unwrap();
+        let (sender, receiver) = command_queue(waker, wake);
         (poll, sender, receiver)
     }
 
@@ -237,11 +232,11 @@ mod tests {
 
     #[test]
     fn a_turn_of_commands_wakes_the_worker_once_and_when_asked() {
-        let (mut poll, sender, mut receiver) = woken(Wake::WhenAsked);
-        let mut events = mio::Events::with_capacity(4);
+        let (poll, sender, mut receiver) = woken(Wake::WhenAsked);
+        let mut ready = Ready::new(4);
         let mut woken = || {
-            poll.poll(&mut events, Some(std::time::Duration::ZERO)).unwrap();
-            !events.is_empty()
+            poll.wait(&mut ready, Some(std::time::Duration::ZERO)).unwrap();
+            ready.tokens().next().is_some()
         };
         let (mut commands, mut closings) = (Vec::new(), Vec::new());
         sender.wake();

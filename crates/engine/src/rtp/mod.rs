@@ -13,6 +13,7 @@ mod command;
 mod event;
 mod leg;
 mod plane;
+mod poller;
 mod ports;
 mod recorder;
 mod report;

@@ -5,12 +5,11 @@
 //! advance would spend two descriptors per pair to save that.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tandem_media::{PortAllocator, PortError};
 use tandem_model::clock;
@@ -95,12 +94,11 @@ fn bind_pair(ip: IpAddr, port: u16) -> io::Result<PortPair> {
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
-    if address.is_ipv4() {
-        return UdpSocket::bind(address);
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
     }
-    let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_only_v6(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    Ok(UdpSocket::from_std(socket.into()))
+    Ok(socket.into())
 }

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mio::Interest;
 use rand::RngExt as _;
 use tandem_media::dtmf::DigitsError;
 use tandem_media::{Bridge, LegConfig, MediaLeg, PlayoutError};
@@ -47,10 +46,10 @@ impl Worker {
         let slot = entry.key();
         let key = opening.key;
         let leg = entry.insert(Box::new(Leg::new(now, opening)));
-        let registry = self.poll.registry();
-        let registered = registry
-            .register(&mut leg.rtp, token(slot, Socket::Rtp), Interest::READABLE)
-            .and_then(|()| registry.register(&mut leg.rtcp, token(slot, Socket::Rtcp), Interest::READABLE));
+        let registered = self
+            .poller
+            .add(&leg.rtp, token(slot, Socket::Rtp))
+            .and_then(|()| self.poller.add(&leg.rtcp, token(slot, Socket::Rtcp)));
         if let Err(error) = registered {
             // The leg stays, deaf: its session hangs up by media timeout like any silent one.
             tracing::error!(%error, "cannot poll an RTP socket");

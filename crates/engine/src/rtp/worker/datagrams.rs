@@ -9,12 +9,17 @@ use tandem_media::{Incoming, PayloadKind, Received, RelayDrop, Side};
 
 use super::super::event::MediaEvent;
 use super::leg::Progress;
-use super::{BURST, Socket, Worker, token};
+use super::{BUNCHED, BURST, Socket, Worker};
 
 impl Worker {
-    /// Takes what waits on a socket.
+    /// Takes one datagram from a socket, or what waits there when it comes in bunches. What is left is reported again.
     pub(super) fn receive(&mut self, now: Instant, slot: usize, socket: Socket) {
-        for _ in 0..BURST {
+        let Some(leg) = self.legs.get_mut(slot) else { return };
+        let bunched = socket == Socket::Rtp && now.saturating_duration_since(leg.read) < BUNCHED;
+        if socket == Socket::Rtp {
+            leg.read = now;
+        }
+        for _ in 0..if bunched { BURST } else { 1 } {
             let Some(leg) = self.legs.get(slot) else { return };
             let from = match socket {
                 Socket::Rtp => &leg.rtp,
@@ -27,7 +32,6 @@ impl Worker {
                 Err(_) => {}
             }
         }
-        self.unfinished.push(token(slot, socket));
     }
 
     fn on_datagram(&mut self, now: Instant, slot: usize, source: SocketAddr, len: usize) {

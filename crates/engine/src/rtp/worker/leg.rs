@@ -1,9 +1,8 @@
 //! One leg as its worker holds it: sockets, media state, and who it relays to.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Instant;
 
-use mio::net::UdpSocket;
 use smallvec::SmallVec;
 use tandem_media::dtmf::DigitEvent;
 use tandem_media::rtp::Packet;
@@ -39,6 +38,8 @@ pub(super) struct Leg {
     pub(super) guard: Guard,
     events: mpsc::Sender<MediaEvent>,
     opened: Instant,
+    /// When a datagram was last taken from the RTP socket.
+    pub(super) read: Instant,
     first_packet: Option<Instant>,
     /// As last announced to the session.
     destination: Option<SocketAddr>,
@@ -86,6 +87,7 @@ impl Leg {
             guard: Guard::default(),
             events: opening.events,
             opened: now,
+            read: now,
             first_packet: None,
             destination: None,
             octets_received: 0,

@@ -17,8 +17,6 @@ use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mio::event::Event;
-use mio::{Events, Poll, Token};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use slab::Slab;
@@ -29,6 +27,7 @@ use self::leg::Leg;
 use super::command::{CommandReceiver, CommandSender, Wake, command_queue};
 use super::event::Outbox;
 use super::plane::MediaKey;
+use super::poller::{Poller, Ready, Token, WAKE};
 use super::ports::PortPool;
 use super::recorder::RecorderQueue;
 use super::timers::{Due, Timers};
@@ -37,8 +36,11 @@ use super::timers::{Due, Timers};
 const BUFFER_LEN: usize = 2_048;
 /// Sockets served per look at the clock: a batch takes about two milliseconds.
 const EVENTS_PER_ROUND: usize = 256;
-/// Datagrams taken from one socket in a row, so that a flooded port does not starve the others.
+/// Datagrams taken from one socket in a round, so that a flooded port does not starve the others.
 const BURST: usize = 16;
+/// A socket read so recently is read until it is empty: packets came in a bunch. Others give one packet and spare the
+/// read that would find nothing; the shortest packet time is 10 ms.
+const BUNCHED: Duration = Duration::from_millis(5);
 /// Retry interval of events that found their session's channel full.
 const RETRY_EVERY: Duration = Duration::from_millis(20);
 /// A leg that is due again at once waits this long, so that no leg can hold the loop.
@@ -55,8 +57,6 @@ const TEMPO: Tempo = Tempo {
     worthwhile: 2,
 };
 
-const WAKE: Token = Token(usize::MAX);
-
 /// What a worker is born with.
 #[derive(Debug)]
 pub(super) struct WorkerConfig {
@@ -70,11 +70,11 @@ pub(super) struct WorkerConfig {
 
 /// Starts a worker thread.
 pub(super) fn start(config: WorkerConfig) -> io::Result<(CommandSender, JoinHandle<()>)> {
-    let poll = Poll::new()?;
-    let (sender, commands) = command_queue(poll.registry(), WAKE, config.wake)?;
+    let (poller, waker) = Poller::new()?;
+    let (sender, commands) = command_queue(waker, config.wake);
     let name = format!("tandem-rtp-{}", config.index);
     let worker = Worker {
-        poll,
+        poller,
         commands,
         ports: config.ports,
         live: config.live,
@@ -85,14 +85,13 @@ pub(super) fn start(config: WorkerConfig) -> io::Result<(CommandSender, JoinHand
         timers: Timers::default(),
         outbox: Outbox::default(),
         buffer: Box::new([0; BUFFER_LEN]),
-        unfinished: Vec::new(),
     };
     let thread = std::thread::Builder::new().name(name).spawn(move || worker.run())?;
     Ok((sender, thread))
 }
 
 struct Worker {
-    poll: Poll,
+    poller: Poller,
     commands: CommandReceiver,
     ports: Arc<PortPool>,
     live: Arc<AtomicUsize>,
@@ -104,8 +103,6 @@ struct Worker {
     outbox: Outbox,
     /// One receive buffer for all legs.
     buffer: Box<[u8; BUFFER_LEN]>,
-    /// Sockets that gave a whole burst and may hold more.
-    unfinished: Vec<Token>,
 }
 
 /// Which of a leg's sockets.
@@ -116,25 +113,25 @@ enum Socket {
 }
 
 fn token(slot: usize, socket: Socket) -> Token {
-    Token(slot * 2 + usize::from(socket == Socket::Rtcp))
+    slot as Token * 2 + Token::from(socket == Socket::Rtcp)
 }
 
 fn socket_of(token: Token) -> (usize, Socket) {
-    (token.0 / 2, if token.0.is_multiple_of(2) { Socket::Rtp } else { Socket::Rtcp })
+    ((token / 2) as usize, if token.is_multiple_of(2) { Socket::Rtp } else { Socket::Rtcp })
 }
 
 impl Worker {
     fn run(mut self) {
         // Without the privilege the worker runs like any other thread.
         let _ = rustix::process::setpriority_process(None, PRIORITY);
-        let mut events = Events::with_capacity(EVENTS_PER_ROUND);
+        let mut ready = Ready::new(EVENTS_PER_ROUND);
         let mut now = clock::monotonic();
         let mut rhythm = Rhythm::new(TEMPO, now);
         loop {
             if let Some(pause) = rhythm.pause(now, clock::monotonic()) {
                 std::thread::park_timeout(pause);
             }
-            match self.poll.poll(&mut events, self.patience(clock::monotonic())) {
+            match self.poller.wait(&mut ready, self.patience(clock::monotonic())) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
@@ -144,9 +141,7 @@ impl Worker {
             }
             now = clock::monotonic();
             let mut served = 0;
-            let unfinished = std::mem::take(&mut self.unfinished);
-            let ready = unfinished.into_iter().chain(events.iter().map(Event::token));
-            for token in ready.filter(|token| *token != WAKE) {
+            for token in ready.tokens().filter(|token| *token != WAKE) {
                 let (slot, socket) = socket_of(token);
                 self.receive(now, slot, socket);
                 served += 1;
@@ -166,9 +161,6 @@ impl Worker {
 
     /// How long the poll may wait.
     fn patience(&self, now: Instant) -> Option<Duration> {
-        if !self.unfinished.is_empty() {
-            return Some(Duration::ZERO);
-        }
         let deadline = self.timers.next().map(|at| at.saturating_duration_since(now));
         let retry = (!self.outbox.is_empty()).then_some(RETRY_EVERY);
         deadline.into_iter().chain(retry).min()
