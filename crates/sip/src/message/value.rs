@@ -117,7 +117,7 @@ impl<'a> NameAddr<'a> {
         if unbalanced
             || !has_scheme
             || (bare && uri_text.contains(['?', ',']))
-            || uri_text.bytes().any(|byte| byte <= b' ' || matches!(byte, b'"' | b'<'))
+            || uri_text.bytes().any(|byte| byte <= b' ' || matches!(byte, b'"' | b'<' | b'>'))
         {
             return None;
         }

@@ -33,3 +33,24 @@ fn an_escaped_control_character_is_for_quoted_strings_only() {
         message::check(text.as_bytes());
     }
 }
+
+/// A From without brackets kept a `>` that stood in it; put between brackets of ours it made the ACK of a call that
+/// nobody knew unreadable.
+#[test]
+fn a_bare_address_holds_no_bracket() {
+    let with = |from: &str| {
+        format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKx\r\nFrom: {from};tag=1\r\nTo: <sip:b@h>;tag=2\r\n\
+             Call-ID: c\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    for (from, refused) in [
+        ("sip:a@h>", Some(ParseError::Malformed(HeaderName::From))),
+        ("<sip:a@h>>", Some(ParseError::Malformed(HeaderName::From))),
+        ("sip:a@h", None),
+        ("<sip:a@h>", None),
+    ] {
+        assert_eq!(refusal(&with(from)), refused, "{from}");
+        message::check(with(from).as_bytes());
+    }
+}
