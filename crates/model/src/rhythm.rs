@@ -20,8 +20,18 @@ pub struct Tempo {
     pub window: Duration,
     /// Arrivals in a window from which gathering pays.
     pub dense: usize,
+    /// The same, and the time between rounds, for arrivals so dense that longer rounds pay again.
+    pub crowded: Option<(usize, Duration)>,
     /// Arrivals a round must have on average for gathering to go on.
     pub worthwhile: usize,
+}
+
+impl Tempo {
+    /// How long to gather when a window had this many arrivals.
+    fn gather_for(&self, arrivals: usize) -> Option<Duration> {
+        let crowded = self.crowded.filter(|(least, _)| arrivals >= *least).map(|(_, gather)| gather);
+        crowded.or_else(|| (arrivals >= self.dense).then_some(self.gather))
+    }
 }
 
 /// Decides between serving at once and gathering.
@@ -31,7 +41,8 @@ pub struct Rhythm {
     window_ends: Instant,
     arrivals: usize,
     rounds: usize,
-    gathering: bool,
+    /// How long rounds gather at present.
+    gathering: Option<Duration>,
     rests_until: Instant,
 }
 
@@ -43,7 +54,7 @@ impl Rhythm {
             window_ends: now + tempo.window,
             arrivals: 0,
             rounds: 0,
-            gathering: false,
+            gathering: None,
             rests_until: now,
         }
     }
@@ -57,10 +68,10 @@ impl Rhythm {
         }
         // A window that ran over its end was quiet: nothing came to end it.
         let on_time = now < self.window_ends + self.tempo.window;
-        let was_gathering = self.gathering;
-        self.gathering = on_time && self.arrivals >= self.tempo.dense;
+        let was_gathering = self.gathering.is_some();
+        self.gathering = on_time.then(|| self.tempo.gather_for(self.arrivals)).flatten();
         if was_gathering && self.arrivals < self.tempo.worthwhile * self.rounds {
-            self.gathering = false;
+            self.gathering = None;
             self.rests_until = now + REST;
         }
         self.arrivals = 0;
@@ -70,8 +81,8 @@ impl Rhythm {
 
     /// How long to leave arrivals alone at `now` when the last round began at `round`.
     pub fn pause(&self, round: Instant, now: Instant) -> Option<Duration> {
-        let left = (round + self.tempo.gather).checked_duration_since(now)?;
-        (self.gathering && now >= self.rests_until && !left.is_zero()).then_some(left)
+        let left = (round + self.gathering?).checked_duration_since(now)?;
+        (now >= self.rests_until && !left.is_zero()).then_some(left)
     }
 }
 
@@ -84,6 +95,7 @@ mod tests {
         gather: Duration::from_millis(1),
         window: Duration::from_millis(10),
         dense: 40,
+        crowded: Some((200, Duration::from_millis(3))),
         worthwhile: 2,
     };
 
@@ -101,6 +113,21 @@ mod tests {
             rhythm.note(at(ms), if ms == 15 { 3 } else { 4 });
         }
         assert_eq!(rhythm.pause(at(20), at(20)), None, "one arrival short");
+    }
+
+    #[test]
+    fn crowded_arrivals_are_gathered_for_longer() {
+        let start = clock::monotonic();
+        let mut rhythm = Rhythm::new(TEMPO, start);
+        let at = |ms| start + Duration::from_millis(ms);
+        for ms in 1..=10 {
+            rhythm.note(at(ms), 20);
+        }
+        assert_eq!(rhythm.pause(at(10), at(10)), Some(Duration::from_millis(3)));
+        for ms in 11..=20 {
+            rhythm.note(at(ms), if ms == 15 { 19 } else { 20 });
+        }
+        assert_eq!(rhythm.pause(at(20), at(20)), Some(TEMPO.gather), "one arrival short");
     }
 
     #[test]

@@ -26,9 +26,15 @@ use job::{Audience, Job, Typed};
 const BATCH_MAX: usize = 256;
 
 /// A commit costs the CPU of several commands, however quick the disk: with a thousand commands a second, three
-/// milliseconds gather three and more for each. They are the most it adds to a command's wait; half, on average.
-const TEMPO: Tempo =
-    Tempo { gather: Duration::from_millis(3), window: Duration::from_millis(20), dense: 20, worthwhile: 2 };
+/// milliseconds gather three and more for each. They are the most it adds to a command's wait; half, on average. From five
+/// thousand a second, six milliseconds: what the process cannot spend on commits it has for calls.
+const TEMPO: Tempo = Tempo {
+    gather: Duration::from_millis(3),
+    window: Duration::from_millis(20),
+    dense: 20,
+    crowded: Some((100, Duration::from_millis(6))),
+    worthwhile: 2,
+};
 
 /// The name and epoch under which this process writes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -110,10 +110,11 @@ const INSERT: &str =
     "insert into live_call (call_id, account_id, node_name, node_epoch, parent_call_id, state,
     direction, from_number, to_number, trunk_id, application_id, currency, facts, plan, rate, hold, covered_s,
     started_at, dialogs, carrier_id)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+  on conflict (call_id) do nothing";
 
-/// Inserts the row, owned by this process.
-pub(super) async fn insert(tx: &mut Tx<'_>, call: &NewCall) -> Result<(), StoreError> {
+/// Inserts the row, owned by this process; false when the call lives already.
+pub(super) async fn insert(tx: &mut Tx<'_>, call: &NewCall) -> Result<bool, StoreError> {
     // A tool without a node has epoch 0, which no claimed name ever has: its calls are orphans at once.
     let (node, epoch) = tx.node.map_or(("", 0), |node| (node.name.as_str(), node.epoch));
     let params = [
@@ -138,8 +139,7 @@ pub(super) async fn insert(tx: &mut Tx<'_>, call: &NewCall) -> Result<(), StoreE
         json(&call.dialogs)?.into(),
         call.carrier.into(),
     ];
-    tx.execute(INSERT, &params).await?;
-    Ok(())
+    Ok(tx.execute(INSERT, &params).await? == 1)
 }
 
 /// A document of ours as JSON.

@@ -39,9 +39,10 @@ pub enum ReserveOutcome {
     AccountDisabled,
 }
 
+// No subquery on `live_call` here: SQLite would build a table of its own for it, for every call.
 const TAKE: &str = "update account set held = held + $2, live_calls = live_calls + 1
-  where auth_id = $1 and enabled = 1 and live_calls < concurrent_limit and balance - held + credit_limit >= $2
-    and not exists (select 1 from live_call where call_id = $3)";
+  where auth_id = $1 and enabled = 1 and live_calls < concurrent_limit and balance - held + credit_limit >= $2";
+const GIVE_BACK: &str = "update account set held = held - $2, live_calls = live_calls - 1 where auth_id = $1";
 const WHY_NOT: &str =
     "select enabled, live_calls, concurrent_limit, balance - held + credit_limit as available, currency,
     (select count(*) from live_call where call_id = $2) as reserved
@@ -53,12 +54,15 @@ impl Command for ReserveCall {
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<ReserveOutcome, StoreError>> {
         Box::pin(async move {
             let call = &self.call;
-            let taken =
-                tx.execute(TAKE, &[(&call.account).into(), call.hold.into(), call.call.into()]).await?;
-            if taken == 0 {
+            let hold = [(&call.account).into(), call.hold.into()];
+            if tx.execute(TAKE, &hold).await? == 0 {
                 return why_not(tx, &call.account, call.call, call.hold).await;
             }
-            live::insert(tx, call).await?;
+            if !live::insert(tx, call).await? {
+                // Reserved before: its hold stands, this one is not needed.
+                tx.execute_each(&[(GIVE_BACK, &hold)]).await?;
+                return Ok(ReserveOutcome::Reserved);
+            }
             tx.emit(&self.events).await?;
             Ok(ReserveOutcome::Reserved)
         })

@@ -5,6 +5,7 @@ use tandem_model::{AccountId, Currency, Money};
 
 use super::record::{self, CallRecord};
 use crate::command::{BoxFuture, Interleaving};
+use crate::dialect::Dialect;
 use crate::money::{self, REVENUE};
 use crate::outbox::OutboxEvent;
 use crate::{Command, StoreError, Tx};
@@ -41,16 +42,21 @@ pub enum SettleOutcome {
     NotLive,
 }
 
+/// PostgreSQL: one conditional statement, because commands of a batch interleave there.
 const RELEASE: &str = "update account set balance = balance - $2, live_calls = live_calls - 1,
     held = held - (select hold from live_call where call_id = $3)
   where auth_id = $1
     and exists (select 1 from live_call where call_id = $3 and account_id = $1)
     and balance - $2 - held + (select hold from live_call where call_id = $3) + credit_limit >= 0
   returning balance";
-const DELETE: &str = "delete from live_call where call_id = $1";
-const WHY_NOT: &str = "select account.currency, account.balance - account.held + account.credit_limit + live_call.hold as chargeable
+/// SQLite: nothing comes between this and [`PAY`], and without a subquery and `returning` neither builds a table of its own.
+const HELD: &str = "select live_call.hold, account.balance, account.currency,
+    account.balance - account.held + account.credit_limit + live_call.hold as chargeable
   from live_call join account on account.auth_id = live_call.account_id
   where live_call.call_id = $1 and live_call.account_id = $2";
+const PAY: &str = "update account set balance = balance - $2, live_calls = live_calls - 1, held = held - $3
+  where auth_id = $1";
+const DELETE: &str = "delete from live_call where call_id = $1";
 const ON_RECORD: &str = "select 1 as one from call_record where uuid = $1";
 
 impl Command for SettleCall {
@@ -60,11 +66,11 @@ impl Command for SettleCall {
         Box::pin(async move {
             let record = &self.record;
             let cost = record.total_cost();
-            let params = [(&record.account).into(), cost.into(), record.uuid.into()];
-            let Some(row) = tx.query_one(RELEASE, &params).await? else {
-                return why_not(tx, record).await;
+            let released = match tx.dialect() {
+                Dialect::Sqlite => release_alone(tx, record, cost).await?,
+                Dialect::Postgres => release_among_others(tx, record, cost).await?,
             };
-            let balance = row.money("balance")?;
+            let Some(balance) = released else { return why_not(tx, record).await };
             tx.execute_each(&[(DELETE, &[record.uuid.into()])]).await?;
             if cost != Money::ZERO {
                 let posted = money::Posted {
@@ -106,8 +112,35 @@ impl Command for SettleCall {
     }
 }
 
+/// Gives the hold and the channel back and takes the price; the balance after it. `None`: nothing changed.
+async fn release_alone(
+    tx: &mut Tx<'_>,
+    record: &CallRecord,
+    cost: Money,
+) -> Result<Option<Money>, StoreError> {
+    let Some(row) = tx.query_one(HELD, &[record.uuid.into(), (&record.account).into()]).await? else {
+        return Ok(None);
+    };
+    if row.money("chargeable")? < cost {
+        return Ok(None);
+    }
+    let pay = [(&record.account).into(), cost.into(), row.money("hold")?.into()];
+    tx.execute_each(&[(PAY, &pay)]).await?;
+    Ok(Some(row.money("balance")? - cost))
+}
+
+/// The same in one statement.
+async fn release_among_others(
+    tx: &mut Tx<'_>,
+    record: &CallRecord,
+    cost: Money,
+) -> Result<Option<Money>, StoreError> {
+    let params = [(&record.account).into(), cost.into(), record.uuid.into()];
+    tx.query_one(RELEASE, &params).await?.map(|row| row.money("balance")).transpose()
+}
+
 async fn why_not(tx: &mut Tx<'_>, record: &CallRecord) -> Result<SettleOutcome, StoreError> {
-    if let Some(row) = tx.query_one(WHY_NOT, &[record.uuid.into(), (&record.account).into()]).await? {
+    if let Some(row) = tx.query_one(HELD, &[record.uuid.into(), (&record.account).into()]).await? {
         let (chargeable, currency) = (row.money("chargeable")?, row.parsed("currency")?);
         return Ok(SettleOutcome::CostExceedsFunds { chargeable, currency });
     }

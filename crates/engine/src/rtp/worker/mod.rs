@@ -54,6 +54,7 @@ const TEMPO: Tempo = Tempo {
     window: Duration::from_millis(10),
     // Four per pause: 80 talking legs.
     dense: 40,
+    crowded: None,
     worthwhile: 2,
 };
 
