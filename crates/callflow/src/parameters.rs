@@ -1,10 +1,11 @@
 //! The parameters that every call-control request carries (Vobiz voice reference, "Standard
 //! parameters"), built from the facts of the call and nothing else.
 
+use std::borrow::Cow;
+
 use tandem_model::{CallFacts, CallStatus};
 
-/// Parameters in order.
-pub type Parameters = Vec<(String, String)>;
+pub use tandem_model::ports::Parameters;
 
 /// The standard set for an event of a leg.
 ///
@@ -40,14 +41,14 @@ pub fn standard(facts: &CallFacts, event: &str, status: CallStatus) -> Parameter
 }
 
 /// Adds one.
-pub(crate) fn add(parameters: &mut Parameters, name: &str, value: impl Into<String>) {
-    parameters.push((name.to_owned(), value.into()));
+pub(crate) fn add(parameters: &mut Parameters, name: &'static str, value: impl Into<String>) {
+    parameters.push((Cow::Borrowed(name), value.into()));
 }
 
 /// Adds custom headers under both prefixes.
 pub(crate) fn add_custom_headers(parameters: &mut Parameters, headers: &[(String, String)]) {
     for (name, value) in headers {
-        parameters.push((format!("X-VH-{name}"), value.clone()));
-        parameters.push((format!("X-PH-{name}"), value.clone()));
+        parameters.push((Cow::Owned(format!("X-VH-{name}")), value.clone()));
+        parameters.push((Cow::Owned(format!("X-PH-{name}")), value.clone()));
     }
 }

@@ -1,6 +1,7 @@
 //! What verbs share while a call lives: the A leg's state, names to give out, and the orders going out.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tandem_model::ports::{FetchKind, FetchRequest, Notice};
@@ -30,7 +31,7 @@ pub(crate) enum ALeg {
 pub(crate) struct Load {
     pub(crate) kind: FetchKind,
     pub(crate) target: Target,
-    pub(crate) parameters: Parameters,
+    pub(crate) parameters: Arc<Parameters>,
 }
 
 /// Why a document cannot even be asked for.
@@ -147,7 +148,7 @@ impl Session {
             kind: load.kind,
             url,
             method,
-            params: load.parameters.clone(),
+            params: Arc::clone(&load.parameters),
         };
         self.emit(Effect::Fetch { fetch, request: Box::new(request) });
         Ok(fetch)

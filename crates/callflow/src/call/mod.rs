@@ -5,6 +5,7 @@ mod apology;
 mod failure;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tandem_model::ports::{FetchError, FetchKind, Fetched};
@@ -140,7 +141,7 @@ impl Call {
                 if self.session.a() == ALeg::Unanswered {
                     self.session.emit(Effect::Ring);
                 }
-                let parameters = self.session.parameters("StartApp");
+                let parameters = Arc::new(self.session.parameters("StartApp"));
                 self.load(now, Load { kind: FetchKind::Answer, target, parameters }, None);
             }
         }

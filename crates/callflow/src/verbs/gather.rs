@@ -1,6 +1,7 @@
 //! `<Gather>`: collects keys while it speaks.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tandem_model::ports::FetchKind;
@@ -260,7 +261,11 @@ impl Collecting {
         add(&mut parameters, "Speech", "");
         add(&mut parameters, "SpeechConfidenceScore", "");
         add(&mut parameters, "BilledAmount", "0.00000");
-        let load = Load { kind: FetchKind::Action, target: self.rules.action.clone(), parameters };
+        let load = Load {
+            kind: FetchKind::Action,
+            target: self.rules.action.clone(),
+            parameters: Arc::new(parameters),
+        };
         if self.rules.redirect {
             return Step::Load(Box::new(load));
         }

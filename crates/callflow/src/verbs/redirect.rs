@@ -1,5 +1,6 @@
 //! `<Redirect>`: another document instead of this one.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tandem_model::ports::FetchKind;
@@ -37,7 +38,7 @@ impl Verb for Redirect {
         Started::Done(Step::Load(Box::new(Load {
             kind: FetchKind::Redirect,
             target: self.target,
-            parameters: session.parameters("Redirect"),
+            parameters: Arc::new(session.parameters("Redirect")),
         })))
     }
 }

@@ -369,7 +369,7 @@ impl Driver {
     }
 }
 
-pub(crate) fn parameter(params: &[(String, String)], name: &str) -> String {
+pub(crate) fn parameter(params: &[(std::borrow::Cow<'static, str>, String)], name: &str) -> String {
     let mut values = params.iter().filter(|(it, _)| it == name).map(|(_, value)| value.clone());
     values.next().unwrap_or_else(|| panic!("no parameter {name} in {params:?}"))
 }

@@ -15,7 +15,7 @@ fn ended(end: &End) -> String {
 }
 
 /// Parameters that are the same in every request of a call say nothing in a trace.
-fn own(params: &[(String, String)]) -> String {
+fn own(params: &[(std::borrow::Cow<'static, str>, String)]) -> String {
     const SAME: [&str; 15] = [
         "CallUUID",
         "RequestUUID",
@@ -35,7 +35,7 @@ fn own(params: &[(String, String)]) -> String {
     ];
     let event = params.iter().find(|(name, _)| name == "Event").map_or("", |(_, event)| event);
     let mut own = event.to_owned();
-    for (name, value) in params.iter().filter(|(name, _)| !SAME.contains(&name.as_str())) {
+    for (name, value) in params.iter().filter(|(name, _)| !SAME.contains(&name.as_ref())) {
         own += &format!(" {name}={value}");
     }
     own

@@ -187,7 +187,8 @@ impl Session {
         let closings = std::mem::take(&mut record.closings);
         let admission = self.shard.ports.admission.clone();
         let pause = self.shard.config.timing.end_retry;
-        tracing::info!(
+        // The record says it all; a line a call is for those who look closer.
+        tracing::debug!(
             call_id = %end.call, cause = end.cause.name(), source = end.source.as_str(), billsec = end.billsec,
             "a call ended"
         );

@@ -163,6 +163,7 @@ impl Shard {
             format!("<- INVITE {} from {}", request.request_uri, request.flow.remote)
         });
         let incoming = Incoming { leg, request, facts, received: now, nat };
-        self.tasks.spawn_local(run_inbound(Rc::clone(self), mailbox, incoming));
+        // Boxed: the runtime's own cell is aligned to cache lines, and large aligned blocks are dear.
+        self.tasks.spawn_local(Box::pin(run_inbound(Rc::clone(self), mailbox, incoming)));
     }
 }

@@ -142,7 +142,7 @@ async fn serve(start: Start) {
             }
             command = commands.recv() => match command {
                 Some(Command::Originate(origination)) => {
-                    shard.tasks.spawn_local(run_originated(Rc::clone(&shard), *origination));
+                    shard.tasks.spawn_local(Box::pin(run_originated(Rc::clone(&shard), *origination)));
                 }
                 Some(Command::EndOrphans(orphans, answer)) => {
                     let _ = answer.send(shard.end_orphans(&orphans));

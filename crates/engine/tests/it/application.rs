@@ -29,7 +29,7 @@ async fn a_document_speaks_collects_a_digit_and_dials_on() {
     let (b_leg, facts) = b.invited().await;
     let pressed =
         world.seen(|seen| seen.fetches.iter().find(|f| f.url.ends_with("/pressed")).cloned()).unwrap();
-    assert!(pressed.params.contains(&("Digits".to_owned(), "1".to_owned())), "{:?}", pressed.params);
+    assert!(pressed.params.contains(&("Digits".into(), "1".to_owned())), "{:?}", pressed.params);
     let _ = b.command(|endpoint, now| endpoint.answer(now, b_leg, b_voice.sdp().as_bytes()));
     b.acked().await;
     b_voice.speak_to(std::str::from_utf8(facts.sdp.as_deref().unwrap()).unwrap());

@@ -36,7 +36,7 @@ async fn an_api_call_rings_answers_and_runs_its_document() {
     let _ = b.command(|endpoint, now| endpoint.ringing(now, leg));
     let ring = world.eventually("ring_url is told", |seen| seen.notices.first().cloned()).await;
     assert_eq!((ring.event, ring.url.as_str()), (EventKind::Ring, "http://app.test/ring"));
-    assert!(ring.params.contains(&("CallStatus".to_owned(), "ringing".to_owned())), "{:?}", ring.params);
+    assert!(ring.params.contains(&("CallStatus".into(), "ringing".to_owned())), "{:?}", ring.params);
     assert!(world.seen(|seen| seen.fetches.is_empty()), "no document before the answer");
 
     let _ = b.command(|endpoint, now| endpoint.answer(now, leg, voice.sdp().as_bytes()));

@@ -1,10 +1,16 @@
 //! Fetching call-control XML and telling callbacks. Deadlines, retries, signatures and the address
 //! guard are the service's; which URL comes next (fallback, apology) is the call flow's.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::Pending;
 use crate::{AccountId, CallId, EventKind, HttpMethod};
+
+/// Parameters of a request, in order. Nearly all names are the contract's own words.
+pub type Parameters = Vec<(Cow<'static, str>, String)>;
 
 /// Why a document is fetched; decides the hangup cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,8 +40,8 @@ pub struct FetchRequest {
     pub url: String,
     /// The method.
     pub method: HttpMethod,
-    /// Parameters in order.
-    pub params: Vec<(String, String)>,
+    /// Parameters in order, shared with the fallback's request.
+    pub params: Arc<Parameters>,
 }
 
 /// A fetched document: at most 100 KiB.
@@ -88,7 +94,7 @@ pub struct Notice {
     /// The method.
     pub method: HttpMethod,
     /// Parameters in order.
-    pub params: Vec<(String, String)>,
+    pub params: Parameters,
 }
 
 /// Documents and callbacks.

@@ -26,7 +26,9 @@ pub use admission::{
     RouteDestination, StoreUnavailable,
 };
 pub use directory::{DigestPolicy, DigestScope, Directory, EdgeFacts, Located, Transport, TrunkAccess};
-pub use documents::{Documents, FetchError, FetchFailure, FetchKind, FetchRequest, Fetched, Notice};
+pub use documents::{
+    Documents, FetchError, FetchFailure, FetchKind, FetchRequest, Fetched, Notice, Parameters,
+};
 pub use observer::{Observer, Trace, TraceKind};
 pub use registrations::{BindingChange, Registrations, StoredBinding};
 pub use routing::{CarrierChannel, Failover, Gateway, GatewayHealth};

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tandem_model::ports::Parameters;
 use tandem_model::{CallEnd, CallFacts, CallStatus, Currency, Money, Rate, Refusal};
 
 /// The trunk a call went through.
@@ -93,43 +94,45 @@ pub(crate) fn hangup_form(
     rate: &Rate,
     cost: Money,
     zone: &TimeZone,
-) -> Vec<(String, String)> {
+) -> Parameters {
     let local = |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let status = CallStatus::of_end(end.answered_at.is_some(), end.cause);
     let billed =
         if end.answered_at.is_some() && end.billsec > 0 { rate.billed_seconds(end.billsec) } else { 0 };
     let text = end.cause_text.clone().unwrap_or_else(|| end.cause.text().as_str().to_owned());
-    let mut form = vec![
-        ("Event".to_owned(), "Hangup".to_owned()),
-        ("CallUUID".to_owned(), facts.call.to_string()),
-        ("RequestUUID".to_owned(), facts.call.to_string()),
-        ("ALegUUID".to_owned(), facts.a_leg.to_string()),
-        ("ALegRequestUUID".to_owned(), facts.a_leg.to_string()),
-        ("From".to_owned(), facts.from.clone()),
-        ("To".to_owned(), facts.to.clone()),
-        ("CallerName".to_owned(), facts.caller_name.clone()),
-        ("Direction".to_owned(), facts.direction.as_str().to_owned()),
-        ("CallStatus".to_owned(), status.as_str().to_owned()),
-        ("Duration".to_owned(), end.billsec.to_string()),
-        ("BillDuration".to_owned(), billed.to_string()),
-        ("BillRate".to_owned(), facts.bill_rate.clone()),
-        ("TotalCost".to_owned(), cost.to_fixed(5)),
-        ("SessionStart".to_owned(), utc_micros(facts.started_at)),
-        ("StartTime".to_owned(), local(facts.started_at)),
-        ("AnswerTime".to_owned(), end.answered_at.map(local).unwrap_or_default()),
-        ("EndTime".to_owned(), local(end.ended_at)),
-        ("HangupCause".to_owned(), text),
-        ("HangupCauseName".to_owned(), end.cause.name().to_owned()),
-        ("HangupCauseCode".to_owned(), end.cause.code().to_string()),
-        ("HangupSource".to_owned(), end.source.as_str().to_owned()),
-        ("ParentAuthID".to_owned(), facts.parent_account.to_string()),
-        ("STIRVerification".to_owned(), "Not Applicable".to_owned()),
-        ("STIRAttestation".to_owned(), "Not Applicable".to_owned()),
+    let mut form: Parameters = vec![
+        ("Event".into(), "Hangup".to_owned()),
+        ("CallUUID".into(), facts.call.to_string()),
+        ("RequestUUID".into(), facts.call.to_string()),
+        ("ALegUUID".into(), facts.a_leg.to_string()),
+        ("ALegRequestUUID".into(), facts.a_leg.to_string()),
+        ("From".into(), facts.from.clone()),
+        ("To".into(), facts.to.clone()),
+        ("CallerName".into(), facts.caller_name.clone()),
+        ("Direction".into(), facts.direction.as_str().to_owned()),
+        ("CallStatus".into(), status.as_str().to_owned()),
+        ("Duration".into(), end.billsec.to_string()),
+        ("BillDuration".into(), billed.to_string()),
+        ("BillRate".into(), facts.bill_rate.clone()),
+        ("TotalCost".into(), cost.to_fixed(5)),
+        ("SessionStart".into(), utc_micros(facts.started_at)),
+        ("StartTime".into(), local(facts.started_at)),
+        ("AnswerTime".into(), end.answered_at.map(local).unwrap_or_default()),
+        ("EndTime".into(), local(end.ended_at)),
+        ("HangupCause".into(), text),
+        ("HangupCauseName".into(), end.cause.name().to_owned()),
+        ("HangupCauseCode".into(), end.cause.code().to_string()),
+        ("HangupSource".into(), end.source.as_str().to_owned()),
+        ("ParentAuthID".into(), facts.parent_account.to_string()),
+        ("STIRVerification".into(), "Not Applicable".to_owned()),
+        ("STIRAttestation".into(), "Not Applicable".to_owned()),
     ];
     if let Some(forwarded) = &facts.forwarded_from {
-        form.push(("ForwardedFrom".to_owned(), forwarded.clone()));
+        form.push(("ForwardedFrom".into(), forwarded.clone()));
     }
-    form.extend(facts.custom_headers.iter().map(|(name, value)| (format!("X-VH-{name}"), value.clone())));
+    form.extend(
+        facts.custom_headers.iter().map(|(name, value)| (format!("X-VH-{name}").into(), value.clone())),
+    );
     form
 }
 

@@ -192,6 +192,9 @@ pub(crate) struct CarrierEntry {
     pub(crate) enabled: bool,
 }
 
+/// What begins the prefixes of calls *to* numbers of ours.
+const INBOUND: &str = "in";
+
 /// A rate deck: the longest matching prefix decides.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeckEntry {
@@ -209,12 +212,10 @@ impl DeckEntry {
         })
     }
 
-    /// The rate of calls *to* a number of ours: the longest prefix written `in<prefix>`.
+    /// The rate of calls *to* a number of ours: the longest prefix written [`INBOUND`]`<prefix>`.
     pub(crate) fn inbound_rate(&self, number: &E164) -> Option<Rate> {
-        let digits = number.digits();
-        (0..=digits.len())
-            .rev()
-            .find_map(|length| self.rates.get(&format!("in{}", &digits[..length])).copied())
+        let prefix = format!("{INBOUND}{}", number.digits());
+        (INBOUND.len()..=prefix.len()).rev().find_map(|length| self.rates.get(&prefix[..length]).copied())
     }
 }
 

@@ -44,7 +44,7 @@ impl EgressTarget {
 
     /// Appends parameters to the query, behind what the URL has already.
     #[must_use]
-    pub fn with_query(mut self, params: &[(String, String)]) -> Self {
+    pub fn with_query(mut self, params: &[(impl AsRef<str>, String)]) -> Self {
         if !params.is_empty() {
             self.url.query_pairs_mut().extend_pairs(params);
         }
@@ -118,7 +118,7 @@ mod tests {
         let params = [("From".to_owned(), "a b&c".to_owned()), ("To".to_owned(), "+1".to_owned())];
         let target = EgressTarget::parse("http://h.example/x?keep=%20as%2Dis").unwrap().with_query(&params);
         assert_eq!(target.url().as_str(), "http://h.example/x?keep=%20as%2Dis&From=a+b%26c&To=%2B1");
-        let bare = EgressTarget::parse("http://h.example/x").unwrap().with_query(&[]);
+        let bare = EgressTarget::parse("http://h.example/x").unwrap().with_query(&params[..0]);
         assert_eq!(bare.url().as_str(), "http://h.example/x");
     }
 

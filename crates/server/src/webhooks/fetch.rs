@@ -87,7 +87,7 @@ impl DocumentFetcher {
 pub(super) fn callback_request(
     url: &str,
     method: HttpMethod,
-    params: &[(String, String)],
+    params: &[(impl AsRef<str>, String)],
     limits: EgressLimits,
 ) -> Result<EgressRequest, EgressError> {
     let target = EgressTarget::parse(url)?;

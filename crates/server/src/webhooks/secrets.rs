@@ -12,13 +12,6 @@ pub struct AccountSecrets {
     pub main_token: Option<SecretString>,
 }
 
-impl AccountSecrets {
-    /// The key of the `-MA-` headers.
-    pub(super) fn main(&self) -> &SecretString {
-        self.main_token.as_ref().unwrap_or(&self.token)
-    }
-}
-
 /// The secrets that sign a trunk's webhooks.
 #[derive(Clone, Debug)]
 pub struct TrunkSecrets {

@@ -98,11 +98,11 @@ impl BodySignature {
 /// Signs a form-encoded callback with fresh nonces.
 ///
 /// `url` is the URL as the customer wrote it; on GET the parameters travel in its query.
-pub fn sign_callback(
+pub fn sign_callback<Name: AsRef<str> + Ord>(
     secrets: &AccountSecrets,
     url: &str,
     method: HttpMethod,
-    params: &[(String, String)],
+    params: &[(Name, String)],
 ) -> CallbackSignature {
     let v2_nonce = entropy::decimal(NONCE_DIGITS);
     let v3_nonce = loop {
@@ -114,24 +114,21 @@ pub fn sign_callback(
     sign_callback_with(secrets, url, method, params, v2_nonce, v3_nonce)
 }
 
-fn sign_callback_with(
+fn sign_callback_with<Name: AsRef<str> + Ord>(
     secrets: &AccountSecrets,
     url: &str,
     method: HttpMethod,
-    params: &[(String, String)],
+    params: &[(Name, String)],
     v2_nonce: String,
     v3_nonce: String,
 ) -> CallbackSignature {
     let base = signing_base(url);
-    CallbackSignature {
-        v1: signature_v1(&secrets.token, url, method, params),
-        v2: signature_v2(&secrets.token, &base, &v2_nonce),
-        v3: signature_v3(&secrets.token, &base, &v3_nonce),
-        main_v2: signature_v2(secrets.main(), &base, &v2_nonce),
-        main_v3: signature_v3(secrets.main(), &base, &v3_nonce),
-        v2_nonce,
-        v3_nonce,
-    }
+    let v1 = signature_v1(&secrets.token, url, method, params);
+    let signed = |token| (signature_v2(token, &base, &v2_nonce), signature_v3(token, &base, &v3_nonce));
+    let (v2, v3) = signed(&secrets.token);
+    // Most accounts are their own main account.
+    let (main_v2, main_v3) = secrets.main_token.as_ref().map_or_else(|| (v2.clone(), v3.clone()), signed);
+    CallbackSignature { v1, v2_nonce, v2, v3_nonce, v3, main_v2, main_v3 }
 }
 
 /// Signs a JSON webhook: the hex form with the secret in force, the standard form with both.
@@ -200,7 +197,7 @@ pub fn signing_base(url: &str) -> String {
 
 /// What V1 signs in front of the body's parameters: the requested URL with its query, into which
 /// GET merges the parameters.
-fn signing_url(url: &str, method: HttpMethod, params: &[(String, String)]) -> String {
+fn signing_url<Name: AsRef<str>>(url: &str, method: HttpMethod, params: &[(Name, String)]) -> String {
     let url = url.trim();
     let end = url.find('#').unwrap_or(url.len());
     let mut signed = without_user_info(&url[..end]);
@@ -224,14 +221,19 @@ fn without_user_info(url: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
-fn signature_v1(token: &SecretString, url: &str, method: HttpMethod, params: &[(String, String)]) -> String {
+fn signature_v1<Name: AsRef<str> + Ord>(
+    token: &SecretString,
+    url: &str,
+    method: HttpMethod,
+    params: &[(Name, String)],
+) -> String {
     let mut sorted: Vec<_> = if method == HttpMethod::Post { params.iter().collect() } else { Vec::new() };
     sorted.sort();
     let mut mac = Hmac::<Sha1>::new_from_slice(token.expose_secret().as_bytes())
         .expect("HMAC takes a key of any length");
     mac.update(signing_url(url, method, params).as_bytes());
     for (key, value) in sorted {
-        mac.update(key.as_bytes());
+        mac.update(key.as_ref().as_bytes());
         mac.update(value.as_bytes());
     }
     STANDARD.encode(mac.finalize().into_bytes())

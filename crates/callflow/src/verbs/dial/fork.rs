@@ -1,5 +1,6 @@
 //! A Dial under way: several legs ring, one wins, two talk.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tandem_model::ports::{FetchKind, LegTarget};
@@ -346,7 +347,7 @@ impl Fork {
 
     fn action(&self, session: &Session) -> Option<Load> {
         let target = self.rules.action.clone()?;
-        let parameters = self.outcome?.parameters(session, self.rang);
+        let parameters = Arc::new(self.outcome?.parameters(session, self.rang));
         Some(Load { kind: FetchKind::Action, target, parameters })
     }
 }

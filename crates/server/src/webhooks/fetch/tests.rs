@@ -88,7 +88,7 @@ fn wanted(url: &str, method: HttpMethod) -> FetchRequest {
         kind: FetchKind::Answer,
         url: url.to_owned(),
         method,
-        params: vec![("From".to_owned(), "91 98".to_owned()), ("Event".to_owned(), "StartApp".to_owned())],
+        params: vec![("From".into(), "91 98".to_owned()), ("Event".into(), "StartApp".to_owned())].into(),
     }
 }
 

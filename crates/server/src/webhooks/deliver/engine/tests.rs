@@ -219,7 +219,7 @@ async fn a_callback_is_form_encoded_and_signed_with_the_account_token() {
         event: EventKind::Hangup,
         url: url.clone(),
         method: HttpMethod::Post,
-        params: vec![("From".to_owned(), "91 98".to_owned()), ("Event".to_owned(), "Hangup".to_owned())],
+        params: vec![("From".into(), "91 98".to_owned()), ("Event".into(), "Hangup".to_owned())],
     });
     house.enqueue(std::slice::from_ref(&event)).await;
     assert_eq!(house.settled(&event).await.state, "delivered");
