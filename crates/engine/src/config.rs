@@ -82,6 +82,9 @@ pub struct Limits {
     pub connections_per_source: usize,
     /// Challenges and refusals without a session, per second: what strangers can make us say.
     pub stateless_answers_per_s: u32,
+    /// New calls are answered 503 while messages and sessions wait longer than this for the signalling thread; zero: they
+    /// may wait for ever.
+    pub wait: Duration,
     /// Retry-After on 503 from overload or drain.
     pub retry_after_s: u32,
     /// `SO_RCVBUF` asked of the kernel, bytes.
@@ -164,6 +167,7 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_source: 500,
             stateless_answers_per_s: 5_000,
+            wait: Duration::from_millis(150),
             retry_after_s: 10,
             receive_buffer_bytes: 4 << 20,
         }

@@ -92,7 +92,7 @@ pub enum EngineError {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum OriginateError {
     /// As many sessions as the configuration allows, or a full command queue.
-    #[error("the node has as many live calls as it may")]
+    #[error("the node has as many live calls as it may, or more work than it can do")]
     Overloaded,
     /// The engine drains or has stopped.
     #[error("the node is draining")]
@@ -176,7 +176,7 @@ impl EngineHandle {
         if inner.live.is_draining() {
             return Err(OriginateError::Draining);
         }
-        if !inner.live.enter(inner.limit) {
+        if inner.live.is_overloaded() || !inner.live.enter(inner.limit) {
             return Err(OriginateError::Overloaded);
         }
         inner.commands.try_send(Command::Originate(Box::new(origination))).map_err(|error| {

@@ -10,6 +10,7 @@ mod config;
 mod gateway;
 mod handle;
 mod live;
+mod overload;
 pub mod rtp;
 mod session;
 mod shard;

@@ -51,6 +51,7 @@ pub(crate) struct LiveCalls {
     doors: Mutex<HashMap<CallId, Arc<Doorbell>>>,
     sessions: AtomicUsize,
     draining: AtomicBool,
+    overloaded: AtomicBool,
     changed: Notify,
 }
 
@@ -113,6 +114,16 @@ impl LiveCalls {
     /// Whether new calls are refused.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether new calls are turned away for the time being.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.overloaded.load(Ordering::Acquire)
+    }
+
+    /// Turns new calls away, or takes them again.
+    pub(crate) fn set_overloaded(&self, overloaded: bool) {
+        self.overloaded.store(overloaded, Ordering::Release);
     }
 
     /// Waits until no session is left.

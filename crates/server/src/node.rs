@@ -434,6 +434,7 @@ fn engine_config(
         generation: writer.node().map_or(0, |node| (node.epoch & 0xffff_ffff) as u32),
         limits: Limits {
             sessions: config.sip.max_sessions,
+            wait: Duration::from_millis(config.sip.overload_wait_ms),
             connections: config.sip.max_connections,
             connections_per_source: config.sip.max_connections_per_source,
             ..Limits::default()

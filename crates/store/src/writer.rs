@@ -151,6 +151,11 @@ impl Writer {
         self.shared.queue.capacity()
     }
 
+    /// Commands that wait.
+    pub fn backlog(&self) -> usize {
+        self.shared.queue.max_capacity() - self.shared.queue.capacity()
+    }
+
     /// Finishes what is queued, then stops. Commands submitted afterwards get [`StoreError::Closed`].
     pub async fn shutdown(&self) {
         // A closed channel means that it has stopped already.

@@ -13,6 +13,7 @@ mod gateways;
 mod limiter;
 mod options;
 mod orphans;
+mod pulse;
 mod register;
 mod run;
 mod socket;
@@ -38,6 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::EngineConfig;
 use crate::live::LiveCalls;
+use crate::overload::Overload;
 use crate::rtp::MediaPlane;
 use crate::session::{Mailbox, Prompts};
 
@@ -69,6 +71,8 @@ pub(crate) struct Shard {
     guard: RefCell<digest::Guard>,
     registrar: RefCell<Registrar>,
     limiter: RefCell<limiter::Limiter>,
+    pulse: pulse::Pulse,
+    overload: RefCell<Overload>,
     /// The endpoint's deadline moved.
     rearm: Notify,
     unsent: Cell<u64>,

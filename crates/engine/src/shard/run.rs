@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::facts::{bare_host, model_transport};
 use super::gateways::Gateways;
 use super::limiter::Limiter;
+use super::pulse::Pulse;
 use super::socket::{MAX_DATAGRAM_BYTES, adopt, canonical};
 use super::streams::{Streams, TlsPlace, accept};
 use super::{Shard, digest, register};
@@ -28,6 +29,7 @@ use crate::config::{EngineConfig, host_text};
 use crate::gateway::{GatewayAccount, RegistrationBoard};
 use crate::handle::{EngineError, Origination};
 use crate::live::LiveCalls;
+use crate::overload::Overload;
 use crate::rtp::MediaPlane;
 use crate::session::{Prompts, run_originated};
 
@@ -112,6 +114,7 @@ async fn serve(start: Start) {
     if ready.send(Ok(())).is_err() {
         return;
     }
+    tokio::task::spawn_local(Rc::clone(&shard).beat());
     let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
     let mut tick = tokio::time::interval(shard.config.timing.tick);
     let mut tend = tokio::time::interval(TEND_INTERVAL);
@@ -120,6 +123,7 @@ async fn serve(start: Start) {
     loop {
         // A thread that has no rest never parks.
         shard.media.wake_workers();
+        shard.weigh();
         let wake = shard
             .endpoint(Endpoint::deadline)
             .map_or_else(|| TokioInstant::now() + IDLE, TokioInstant::from_std);
@@ -196,6 +200,8 @@ async fn build(
     Ok(Rc::new(Shard {
         guard: RefCell::new(digest::Guard::new(config.nonce_key)),
         limiter: RefCell::new(limiter),
+        pulse: Pulse::new(clock::monotonic()),
+        overload: RefCell::new(Overload::new(config.limits.wait)),
         endpoint: RefCell::new(Endpoint::new(endpoint, entropy::bytes())),
         registrar: RefCell::new(registrar),
         config,
@@ -256,10 +262,11 @@ impl Shard {
                     let Some(datagram) = buffer.get(..length) else { return };
                     self.receive(canonical(source), datagram);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.pulse.emptied(),
                 // An ICMP error of an earlier datagram: nothing to read, nothing lost.
                 Err(error) => tracing::debug!(%error, "the SIP socket reports an error"),
             }
         }
+        self.pulse.left_some(clock::monotonic());
     }
 }

@@ -287,6 +287,11 @@ pub trait Admission: Send + Sync {
     /// Repeating it changes nothing. On error the engine keeps the end and tries again.
     fn ended(&self, end: CallEnd) -> Pending<'_, Result<(), StoreUnavailable>>;
 
+    /// Commands that wait to be made durable: above a few hundred, new calls had better go elsewhere.
+    fn backlog(&self) -> usize {
+        0
+    }
+
     /// The account that pays for a live call, for tracing.
     fn account_of(&self, call: CallId) -> Option<AccountId>;
 }

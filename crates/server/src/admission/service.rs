@@ -309,6 +309,10 @@ impl ports::Admission for Admission {
         })
     }
 
+    fn backlog(&self) -> usize {
+        self.0.writer.backlog()
+    }
+
     fn account_of(&self, call: CallId) -> Option<AccountId> {
         self.business_of(call).map(|context| context.facts.account.clone())
     }

@@ -63,6 +63,7 @@ pub struct SipConfig {
     pub registrar: String,
     pub application_domain: String,
     pub max_sessions: usize,
+    pub overload_wait_ms: u64,
     pub ring_timeout_s: u32,
     pub max_duration_s: u64,
     pub media_timeout_s: u32,

@@ -74,6 +74,8 @@ pub struct EndpointStats {
     pub malformed: u64,
     /// Requests refused because a table was full.
     pub refused_full: u64,
+    /// INVITEs turned away by [`Endpoint::turn_invites_away`].
+    pub turned_away: u64,
     /// Responses and ACKs that matched nothing.
     pub strays: u64,
     /// Messages retransmitted, by our timers or because the peer repeated itself.
@@ -84,6 +86,7 @@ pub struct EndpointStats {
 struct Counters {
     malformed: u64,
     refused_full: u64,
+    turned_away: u64,
     strays: u64,
     retransmissions: u64,
 }
@@ -112,6 +115,8 @@ pub struct Endpoint {
     /// Reused for folded headers.
     scratch: Vec<u8>,
     counters: Counters,
+    /// Retry-After of the 503 to new calls, while they are turned away.
+    turns_away: Option<u32>,
     /// When the first input came.
     born: Option<Instant>,
 }
@@ -138,6 +143,7 @@ impl Endpoint {
             buffer: Vec::new(),
             scratch: Vec::new(),
             counters: Counters::default(),
+            turns_away: None,
             born: None,
         }
     }
@@ -151,6 +157,12 @@ impl Endpoint {
             Input::Timeout => self.expire(now),
         }
         self.forget_stale_timers();
+    }
+
+    /// From now on answer INVITEs that would begin a call with 503 and this Retry-After (seconds), keeping nothing; `None`
+    /// takes them again. Whatever belongs to a call that exists goes on as before.
+    pub fn turn_invites_away(&mut self, retry_after_s: Option<u32>) {
+        self.turns_away = retry_after_s;
     }
 
     /// The next thing to do, until `None`.
@@ -176,6 +188,7 @@ impl Endpoint {
             timers: self.timers.len(),
             malformed: self.counters.malformed,
             refused_full: self.counters.refused_full,
+            turned_away: self.counters.turned_away,
             strays: self.counters.strays,
             retransmissions: self.counters.retransmissions,
         }

@@ -151,6 +151,13 @@ impl Endpoint {
             self.counters.refused_full += 1;
             return;
         }
+        if request.method == Method::Invite
+            && let Some(seconds) = self.turns_away
+        {
+            self.counters.turned_away += 1;
+            self.refuse(flow, request, 503, Some((HeaderName::RetryAfter, &seconds.to_string())));
+            return;
+        }
         let legs_full = request.method == Method::Invite && self.legs.is_full();
         if self.servers.is_full() || legs_full {
             self.counters.refused_full += 1;

@@ -145,6 +145,27 @@ fn full_tables_answer_503_with_retry_after_and_keep_nothing() {
 }
 
 #[test]
+fn calls_turned_away_get_503_with_retry_after_and_what_exists_goes_on() {
+    let mut bench = Bench::new();
+    bench.receive(&invite("z9hG4bKa", SDP));
+    assert!(matches!(bench.only_event(), Event::Invite { .. }));
+    bench.endpoint.turn_invites_away(Some(7));
+    let late = invite("z9hG4bKb", SDP).replace("call-1", "call-2");
+    for _ in 0..2 {
+        bench.receive(&late);
+        let reply = bench.only_sent();
+        assert!(reply.starts_with("SIP/2.0 503 ") && header(&reply, "Retry-After") == "7", "{reply}");
+    }
+    let stats = bench.endpoint.stats();
+    assert_eq!((stats.legs, stats.server_transactions, stats.turned_away), (1, 1, 2), "nothing is kept");
+    bench.receive(&invite("z9hG4bKa", SDP).replace("INVITE", "CANCEL"));
+    assert!(matches!(bench.only_event(), Event::Cancelled { .. }), "the first call is still heard");
+    bench.endpoint.turn_invites_away(None);
+    bench.receive(&late);
+    assert!(matches!(bench.only_event(), Event::Invite { .. }));
+}
+
+#[test]
 fn a_register_is_reported_and_answered_by_command() {
     let mut bench = Bench::new();
     let extra = "Contact: *\r\nExpires: 0\r\nPath: <sip:p@h;lr>\r\n";

@@ -6,6 +6,7 @@ mod carriers;
 mod endings;
 mod media;
 mod offers;
+mod overload;
 mod phones;
 mod routes;
 mod timers;
@@ -196,6 +197,13 @@ async fn calls_as_networks_lose_them() {
     let network = Network::open(hasty).await;
     let calls = run(timers::scenarios(&network)).await;
     network.close(calls).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_at_a_full_node() {
+    let network = Network::open(vec![("TANDEM_SIP__MAX_SESSIONS", overload::SESSIONS)]).await;
+    overload::a_full_node_turns_calls_away_before_it_asks_for_a_password(&network).await;
+    network.close(2).await;
 }
 
 /// Runs all at once and each to its end; how many calls they made.
