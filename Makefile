@@ -45,7 +45,7 @@ bench: ## Rows and CPU per call, memory per call, beside the peers' recorded fig
 	@scripts/install bench
 	@bench/run
 
-bench-peers: ## The same with Kamailio measured in the same run, so that the machine of the day can be told
+bench-peers: ## The same with Kamailio and rtpengine measured in the same run, so that the machine of the day can be told
 	@scripts/install bench-peers
 	@bench/run --peers
 

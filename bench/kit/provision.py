@@ -112,5 +112,10 @@ class Customer:
         self._phones = "\n".join(lines) + "\n", registrar
         return self._phones
 
+    def carrier(self, host, port, prefix):
+        """A carrier that gets what begins with `prefix` before the other one does."""
+        self.doors.operator("POST", "/admin/carriers", {
+            "name": f"for-{prefix}", "host": host, "port": port, "sources": [host], "prefixes": [prefix], "priority": 1})
+
     def live_calls(self):
         return self.doors.operator("GET", f"/admin/accounts/{self.account}", None)["live_calls"]

@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 import time
 
+from . import process
+
 SERVER_CORE = 0
 GENERATOR_CORE = 1
 # Four sockets for each bridged call, and some.
@@ -17,15 +19,16 @@ READY_TIMEOUT_S = 30
 class Server:
     """`tandem serve` on free ports with a data folder of its own; a context manager."""
 
-    def __init__(self, binary, workspace):
+    def __init__(self, binary, workspace, environment=(), quota=None):
+        """`environment`: further TANDEM_… variables. `quota`: a share of its core that it may use (see kit.quota)."""
         self.data = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=workspace))
         environment = dict(
             os.environ,
             TANDEM_WEBHOOKS__ALLOW_PRIVATE='["127.0.0.0/8"]',
             TANDEM_RTP__FIRST_PORT="10000",
             TANDEM_RTP__LAST_PORT="64999",
-        )
-        command = ["taskset", "-c", str(SERVER_CORE), str(binary), "serve", "--data", str(self.data),
+        ) | dict(environment)
+        command = [*(quota.command() if quota else ()), "taskset", "-c", str(SERVER_CORE), str(binary), "serve", "--data", str(self.data),
                    "--api", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--drain", "1", "--ready-json"]
         began = time.monotonic()
         with open(self.data / "serve.log", "wb") as log:
@@ -60,16 +63,10 @@ class Server:
         return "\n".join(lines[-30:])
 
     def cpu_us(self):
-        """utime + stime of all its threads, those that ended included. The kernel's CPU clock of that process
-        is precise to the nanosecond; /proc counts ticks of 10 ms."""
-        process_clock = (~self.pid << 3) | 2
-        return time.clock_gettime_ns(process_clock) / 1000
+        return process.cpu_us(self.pid)
 
     def pss_kib(self):
-        for line in open(f"/proc/{self.pid}/smaps_rollup"):
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-        raise SystemExit("no Pss in smaps_rollup")
+        return process.pss_kib(self.pid)
 
     def rss_kib(self):
         for line in open(f"/proc/{self.pid}/status"):

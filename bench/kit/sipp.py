@@ -79,7 +79,9 @@ class Calls:
         achieved = self._calls / offering_s if offering_s > 0 else 0
         counts = (failed <= LOSS_MAX * self._calls and repeated <= LOSS_MAX * self._calls
                   and achieved >= ACHIEVED_MIN * self._rate)
-        result = {"calls": good, "failed": failed, "retransmissions": repeated, "achieved": achieved, "counts": counts}
+        counter = lambda number: next((int(float(last[name] or 0)) for name in last
+                                       if name and name.startswith(f"GenericCounter{number}") and "(C)" in name), 0)
+        result = {"refused": counter(1), "made": counter(2), "calls": good, "failed": failed, "retransmissions": repeated, "achieved": achieved, "counts": counts}
         if failed and self._errors.exists():
             result["first_error"] = self._errors.read_text(errors="replace")[:600]
         return result

@@ -25,6 +25,11 @@ use job::{Audience, Job, Typed};
 /// Commands in one transaction at most: bounds the time a rollback throws away.
 const BATCH_MAX: usize = 256;
 
+/// Commands that may wait; one more is refused.
+const QUEUE_CAPACITY: usize = 8_192;
+/// Committed events that may wait for their first delivery.
+const FEED_CAPACITY: usize = 8_192;
+
 /// A commit costs the CPU of several commands, however quick the disk: with a thousand commands a second, three
 /// milliseconds gather three and more for each. They are the most it adds to a command's wait; half, on average. From five
 /// thousand a second, six milliseconds: what the process cannot spend on commits it has for calls.
@@ -80,8 +85,8 @@ impl WriterConfig {
         Self {
             node: None,
             started_at,
-            queue: 8192,
-            feed: 8192,
+            queue: QUEUE_CAPACITY,
+            feed: FEED_CAPACITY,
             #[cfg(feature = "planted-faults")]
             fault: None,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tandem_callflow::{End, Input, Leg as Name, Loops, PlaybackId, PlaybackOutcome, Sound};
 use tandem_media::dtmf::info::{InfoDigit, InfoKind};
-use tandem_media::dtmf::{Digit, DigitsError};
+use tandem_media::dtmf::{Digit, DigitsError, MAX_QUEUED_DIGITS};
 use tandem_media::energy::Tone;
 use tandem_media::{PlayId, PlayItem, Repeat};
 use tandem_model::ports::{Clip, SoundError, SpeechRequest, TraceKind};
@@ -201,7 +201,9 @@ impl Session {
             return;
         }
         let idle = self.legs[position].info_digits.is_empty();
-        self.legs[position].info_digits.extend(digits.chars().filter(|c| Digit::from_char(*c).is_some()));
+        let waiting = &mut self.legs[position].info_digits;
+        let room = MAX_QUEUED_DIGITS.saturating_sub(waiting.len());
+        waiting.extend(digits.chars().filter(|c| Digit::from_char(*c).is_some()).take(room));
         if idle {
             self.send_info_digit(position);
         }
