@@ -250,7 +250,7 @@ class Rtpengine:
         self._log = open(pathlib.Path(workspace) / "rtpengine.log", "wb")
         self._process = subprocess.Popen(
             ["taskset", "-c", str(SERVER_CORE), "rtpengine", "--foreground", "--log-stderr", "--log-level=3", "--table=-1",
-             "--config-file=/dev/null", f"--interface={CUSTOMER_HOST}", f"--listen-ng={self._ng[0]}:{self._ng[1]}",
+             "--config-file=none", f"--interface={CUSTOMER_HOST}", f"--listen-ng={self._ng[0]}:{self._ng[1]}",
              "--port-min=10000", "--port-max=64999", "--num-threads=1", "--timeout=3600"],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

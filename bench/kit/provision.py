@@ -58,7 +58,7 @@ class Customer:
         partner = doors.operator("POST", "/admin/partners", {
             "name": "Bench", "email": "bench@bench.example", "currency": "INR", "balance": "100000000",
             "country": "IN"})
-        doors.operator("POST", "/admin/carriers", {"name": "carrier", "host": host, "port": port, "sources": [host]})
+        doors.operator("POST", "/admin/carriers", {"name": "carrier", "host": host, "port": port, "sources": [host], "priority": 2})
         doors.operator("PUT", "/admin/decks/standard", {
             "currency": "INR", "default": True,
             "csv": "prefix,per_minute,pulse,minimum,connection_fee\n91,0.45,60,0,0\nin91,0.10,60,0,0\n"})
