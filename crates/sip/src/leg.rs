@@ -35,6 +35,8 @@ pub(crate) struct Leg {
     pub(crate) session: Option<SessionTimer>,
     /// The peer lists UPDATE in Allow.
     pub(crate) peer_takes_update: bool,
+    /// It named no transport: what is too long for a datagram is tried over TCP (RFC 3261 §18.1.1).
+    pub(crate) may_use_tcp: bool,
     /// Our last SDP, kept only while we refresh the session by re-INVITE.
     pub(crate) local_sdp: Option<Box<[u8]>>,
     /// Answers challenges inside the dialog.
@@ -193,6 +195,8 @@ pub(crate) struct SessionTimer {
     pub(crate) interval: Duration,
     pub(crate) we_refresh: bool,
     peer_knows: bool,
+    /// The least interval that somebody on the way wants (RFC 4028 §5), once it has said so.
+    pub(crate) least: Option<Duration>,
     /// When to refresh, or to end the session because the peer did not.
     pub(crate) at: Instant,
 }
@@ -205,7 +209,7 @@ impl SessionTimer {
         let SessionRequest { interval, we_refresh, peer_knows } = request;
         let wait =
             if we_refresh { interval / 2 } else { interval.saturating_sub(EXPIRY_MARGIN.min(interval / 3)) };
-        Self { interval, we_refresh, peer_knows, at: now + wait }
+        Self { interval, we_refresh, peer_knows, least: None, at: now + wait }
     }
 
     /// What was agreed, to be agreed again.

@@ -190,6 +190,8 @@ pub struct EndpointConfig {
     pub guard: AddressGuard,
     /// Whom the endpoint's own refusals are sent to.
     pub courtesy: CourtesyGuard,
+    /// Our end of TCP, for requests within a dialog that are too long for a datagram; `None` where TCP is off.
+    pub tcp: Option<SocketAddr>,
     /// Policy of legs that come in; [`Endpoint::set_nat_policy`](crate::Endpoint::set_nat_policy)
     /// changes one.
     pub nat_policy: NatPolicy,
@@ -216,6 +218,7 @@ impl EndpointConfig {
             limits: Limits::default(),
             guard: AddressGuard::allow_all(),
             courtesy: CourtesyGuard::answer_all(),
+            tcp: None,
             nat_policy: NatPolicy::default(),
             min_session_expires: Duration::from_secs(90),
         }

@@ -10,11 +10,12 @@ use smallvec::SmallVec;
 
 use super::facts::challenges;
 use super::responses::{MAX_CHALLENGES, parse_own};
-use super::tables::ClientUser;
+use super::tables::{ClientEntry, ClientUser};
 use super::{Endpoint, Packet};
 use crate::arena::Key;
 use crate::dialog::ViaLine;
 use crate::digest::{Attempt, Challenge, ChallengeKind, Credentials, authorize, parse_challenge};
+use crate::flow::Transport;
 use crate::message::{HeaderName, MessageWriter, Request, Response};
 
 /// Authorization and Proxy-Authorization values of a request of ours.
@@ -116,6 +117,37 @@ impl Endpoint {
         let packet = Packet::new(&buffer);
         self.buffer = buffer;
         self.open_client(now, flow, packet, branch, request.method, user)
+    }
+}
+
+impl Endpoint {
+    /// A request within a dialog that was too long for a datagram found no connection: it goes as a datagram after all
+    /// (RFC 3261 §18.1.1), and so do all others of its leg. `false` if it did not go by TCP for its length.
+    pub(super) fn say_by_datagram(&mut self, now: Instant, key: Key, failed: &ClientEntry) -> bool {
+        let Some(leg) = self.legs.get_mut(key) else { return false };
+        let fell_back = leg.may_use_tcp
+            && leg.flow.transport == Transport::Udp
+            && failed.flow.transport == Transport::Tcp;
+        if !fell_back || self.clients.is_full() {
+            return false;
+        }
+        leg.may_use_tcp = false;
+        leg.dialog.local_cseq += 1;
+        let cseq = leg.dialog.local_cseq;
+        let mut scratch = Vec::new();
+        let Some(request) = parse_own(&failed.packet, &mut scratch) else { return false };
+        let branch = self.new_mark();
+        let Some(leg) = self.legs.get(key) else { return false };
+        let flow = self.destination(leg);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let via = self.via_line(flow, branch);
+        let mut writer = MessageWriter::request(&mut buffer, request.method_token, request.uri.as_str());
+        repeat(&mut writer, &request, via, cseq, HeaderName::Other);
+        let kind = request.common.headers.first(HeaderName::ContentType).unwrap_or("");
+        writer.finish(kind, request.common.body);
+        let packet = Packet::new(&buffer);
+        self.buffer = buffer;
+        self.open_client(now, flow, packet, branch, failed.method, failed.user).is_some()
     }
 }
 

@@ -84,15 +84,19 @@ impl Endpoint {
     /// Send the offer that a leg holds.
     pub(super) fn send_offer(&mut self, now: Instant, key: Key) -> Outcome {
         let Some(leg) = self.legs.get_mut(key) else { return Outcome::Gone };
-        let session = leg.session.map(|session| (session.interval.as_secs(), session.we_refresh));
+        let session = leg.session;
         let Some(own) = leg.own_offer.as_mut() else { return Outcome::WrongState };
         own.retry_at = None;
         let sdp = own.sdp.clone();
         let body = sdp.as_deref().map_or(EMPTY, |sdp| (SDP, sdp));
         let sent = self.send_in_dialog(now, key, Method::Invite, ClientUser::Offer(key), body, |writer| {
-            if let Some((seconds, we_refresh)) = session {
-                let refresher = if we_refresh { "uac" } else { "uas" };
+            if let Some(session) = session {
+                let refresher = if session.we_refresh { "uac" } else { "uas" };
+                let seconds = session.interval.as_secs();
                 writer.formatted(HeaderName::SessionExpires, format_args!("{seconds};refresher={refresher}"));
+                if let Some(least) = session.least {
+                    writer.formatted(HeaderName::MinSe, format_args!("{}", least.as_secs()));
+                }
             }
         });
         if sent.is_none() {

@@ -109,6 +109,11 @@ impl Endpoint {
                     self.event(Event::Terminated { leg: LegId(leg), why });
                 }
             }
+            ClientUser::Offer(leg)
+            | ClientUser::Refresh(leg)
+            | ClientUser::Info(leg)
+            | ClientUser::Bye(leg)
+                if why == Termination::TransportFailed && self.say_by_datagram(now, leg, &entry) => {}
             ClientUser::Offer(leg) | ClientUser::Refresh(leg) => self.dialog_lost(now, leg, why),
             ClientUser::Info(leg) => {
                 if self.legs.get(leg).is_some_and(|leg| !leg.is_over()) {
@@ -230,7 +235,7 @@ impl Endpoint {
     }
 
     /// RFC 4028 §10: refresh, or end a session that the peer did not refresh.
-    fn keep_session(&mut self, now: Instant, key: Key) {
+    pub(super) fn keep_session(&mut self, now: Instant, key: Key) {
         let Some(leg) = self.legs.get_mut(key).filter(|leg| leg.is_confirmed()) else { return };
         let Some(session) = leg.session.as_mut().filter(|session| session.at <= now) else { return };
         if !session.we_refresh {
@@ -242,11 +247,14 @@ impl Endpoint {
             return;
         }
         session.at = now + session.interval / 2;
-        let seconds = session.interval.as_secs();
+        let (seconds, least) = (session.interval.as_secs(), session.least);
         if leg.peer_takes_update {
             let user = ClientUser::Refresh(key);
             self.send_in_dialog(now, key, Method::Update, user, EMPTY, |writer| {
                 writer.formatted(HeaderName::SessionExpires, format_args!("{seconds};refresher=uac"));
+                if let Some(least) = least {
+                    writer.formatted(HeaderName::MinSe, format_args!("{}", least.as_secs()));
+                }
             });
         } else if leg.own_offer.is_none() && leg.peer_offer.is_none() && leg.local_sdp.is_some() {
             let sdp = leg.local_sdp.as_ref().map(|sdp| sdp.to_vec());

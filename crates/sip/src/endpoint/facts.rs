@@ -12,7 +12,7 @@ use crate::message::{
 
 const MAX_FORWARDS_IF_ABSENT: u8 = 70;
 /// Longest session interval that is kept (RFC 4028 asks for half an hour).
-const MAX_SESSION_EXPIRES: Duration = Duration::from_hours(24);
+pub(super) const MAX_SESSION_EXPIRES: Duration = Duration::from_hours(24);
 /// Parts looked at in a multipart body.
 const MAX_PARTS: usize = 8;
 

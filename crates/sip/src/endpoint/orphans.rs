@@ -4,8 +4,11 @@ use std::time::Instant;
 
 use super::send::Reply;
 use super::tables::ClientUser;
-use super::{DialogSnapshot, Endpoint, LegId, Outcome, Packet, PendingInvite, SnapshotRole, SnapshotState};
+use super::{
+    Answerer, DialogSnapshot, Endpoint, LegId, Outcome, Packet, PendingInvite, SnapshotRole, SnapshotState,
+};
 use crate::dialog::{Dialog, MAX_FORWARDS, MAX_ROUTES, ViaLine};
+use crate::digest::Credentials;
 use crate::flow::Flow;
 use crate::identity::Mark;
 use crate::leg::{Leg, Phase, Role};
@@ -71,8 +74,14 @@ impl Endpoint {
     }
 
     /// End an answered dialog of an earlier process: BYE with CSeq + 1000.
-    /// `Refused` if the snapshot does not parse or a table is full. No event follows.
-    pub fn orphan_bye(&mut self, now: Instant, snapshot: &DialogSnapshot) -> Outcome {
+    /// `Refused` if the snapshot does not parse or a table is full. No event follows. A challenge to the BYE is answered with
+    /// the credentials, if there are any.
+    pub fn orphan_bye(
+        &mut self,
+        now: Instant,
+        snapshot: &DialogSnapshot,
+        credentials: Option<Credentials>,
+    ) -> Outcome {
         let Some(mut dialog) = revive(snapshot) else { return Outcome::Refused };
         if self.clients.is_full() {
             return Outcome::Refused;
@@ -90,8 +99,9 @@ impl Endpoint {
             own_offer: None,
             session: None,
             peer_takes_update: false,
+            may_use_tcp: false,
             local_sdp: None,
-            answerer: None,
+            answerer: credentials.map(|credentials| Box::new(Answerer { credentials, met: 0 })),
             armed: None,
         };
         let Some(key) = self.add_leg(leg) else { return Outcome::Refused };

@@ -62,6 +62,7 @@ impl Endpoint {
             own_offer: None,
             session: None,
             peer_takes_update: false,
+            may_use_tcp: invite.large_flow.is_some(),
             local_sdp: None,
             answerer: invite
                 .credentials

@@ -244,6 +244,7 @@ impl Endpoint {
             session,
             repeat_at: None,
         };
+        let may_use_tcp = flow.transport == Transport::Udp && names_no_transport(&dialog.remote_target);
         let leg = Leg {
             role: Role::Uas,
             dialog,
@@ -255,6 +256,7 @@ impl Endpoint {
             peer_offer: None,
             own_offer: None,
             session: None,
+            may_use_tcp,
             peer_takes_update: super::facts::lists(&common.headers, HeaderName::Allow, "UPDATE"),
             local_sdp: None,
             answerer: None,
@@ -352,4 +354,9 @@ pub(super) fn is_plain_user(user: &str) -> bool {
         && NameAddr::parse(&format!("<sip:{user}@h>")).is_some_and(|address| {
             !matches!(address.uri(), Err(UriError::IllegalCharacter | UriError::TooLong))
         })
+}
+
+/// A URI without `transport` leaves the choice to its reader.
+fn names_no_transport(target: &crate::message::OwnedUri) -> bool {
+    target.view().parameter("transport").is_none()
 }

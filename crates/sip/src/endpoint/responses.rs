@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use rand::Rng as _;
 
-use super::facts::{challenges, lists, reason, redirect_targets, response_facts, sdp, session_answer};
+use super::facts::{
+    MAX_SESSION_EXPIRES, challenges, lists, reason, redirect_targets, response_facts, sdp, session_answer,
+};
 use super::send::{EMPTY, ReasonLine};
 use super::tables::{Acknowledged, Cancel, ClientUser, client_index};
 use super::{AckTiming, Endpoint, Event, LegId, Packet, Reason, RequestId, Termination};
@@ -229,6 +231,7 @@ impl Endpoint {
     fn invite_failed(&mut self, now: Instant, user: ClientUser, response: &Response<'_>) {
         match user {
             ClientUser::Invite(key) => self.call_failed(key, response),
+            ClientUser::Offer(key) if self.lengthen_session(now, key, response) => {}
             ClientUser::Offer(key) => self.offer_failed(now, key, response.status),
             _ => {}
         }
@@ -376,6 +379,9 @@ impl Endpoint {
         if matches!(response.status, 408 | 481) {
             return self.peer_is_gone(now, key, response.status);
         }
+        if self.lengthen_session(now, key, response) {
+            return;
+        }
         let Some(leg) = self.legs.get_mut(key) else { return };
         if (200..300).contains(&response.status) {
             leg.dialog.refresh_target(&response.common);
@@ -387,6 +393,30 @@ impl Endpoint {
             leg.peer_takes_update = false;
         }
         self.arm_leg(now, key);
+    }
+
+    /// 422 to a refresh of ours: somebody on the way wants a longer interval, and gets it at once (RFC 4028 §7.4). `false` if
+    /// it names none that is longer, or the refresh was not only one.
+    fn lengthen_session(&mut self, now: Instant, key: Key, response: &Response<'_>) -> bool {
+        if response.status != 422 {
+            return false;
+        }
+        let least = response.common.headers.first(HeaderName::MinSe).and_then(leading_decimal);
+        let least = least.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        let Some(leg) = self.legs.get_mut(key).filter(|leg| leg.is_confirmed()) else { return false };
+        let is_command = leg.own_offer.as_ref().is_some_and(|own| own.purpose == OfferPurpose::Command);
+        let Some(session) = leg.session.as_mut().filter(|_| !is_command) else { return false };
+        let Some(least) = least.filter(|least| *least > session.interval && *least <= MAX_SESSION_EXPIRES)
+        else {
+            return false;
+        };
+        session.interval = least;
+        session.least = Some(least);
+        session.at = now;
+        leg.own_offer = None;
+        self.keep_session(now, key);
+        self.arm_leg(now, key);
+        true
     }
 
     /// The ACK to an INVITE's failure: same branch, Request-URI and Route as the INVITE (§17.1.1.3).

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use rand::Rng as _;
 
+use super::outgoing::LARGE_REQUEST_BYTES;
 use super::tables::ClientUser;
 use super::{Endpoint, EndpointConfig, Event, NatPolicy, Output, Packet, Reason, ReasonProtocol};
 use crate::arena::Key;
 use crate::dialog::{MAX_FORWARDS, ViaLine};
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 use crate::identity::Mark;
 use crate::leg::Leg;
 use crate::message::{HeaderName, MessageWriter, Method, Request};
@@ -192,7 +193,7 @@ impl Endpoint {
         method: Method,
         user: ClientUser,
         body: (&str, &[u8]),
-        fill: impl FnOnce(&mut MessageWriter<'_>),
+        fill: impl Fn(&mut MessageWriter<'_>),
     ) -> Option<Key> {
         if self.clients.is_full() {
             return None;
@@ -203,20 +204,39 @@ impl Endpoint {
         leg.dialog.local_cseq += 1;
         let cseq = leg.dialog.local_cseq;
         let leg = self.legs.get(key)?;
-        let flow = self.destination(leg);
-        let via = self.via_line(flow, branch);
-        let mut writer = leg.dialog.print_request(&mut buffer, method.as_str(), cseq, via, MAX_FORWARDS);
-        if matches!(method, Method::Invite | Method::Update) {
-            let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), flow);
-            writer.field(HeaderName::Contact, contact.as_str());
-            writer.field(HeaderName::Allow, ALLOW);
-            writer.field(HeaderName::Supported, SUPPORTED_AS_CLIENT);
+        let mut flow = self.destination(leg);
+        let print = |buffer: &mut Vec<u8>, over: Flow| {
+            let via = self.via_line(over, branch);
+            let mut writer = leg.dialog.print_request(buffer, method.as_str(), cseq, via, MAX_FORWARDS);
+            if matches!(method, Method::Invite | Method::Update) {
+                // The Contact stays what it was: where this one request goes does not move the dialog.
+                let contact = ContactLine::new(&self.config, leg.contact_user.as_deref(), flow);
+                writer.field(HeaderName::Contact, contact.as_str());
+                writer.field(HeaderName::Allow, ALLOW);
+                writer.field(HeaderName::Supported, SUPPORTED_AS_CLIENT);
+            }
+            fill(&mut writer);
+            writer.finish(body.0, body.1);
+        };
+        print(&mut buffer, flow);
+        if buffer.len() > LARGE_REQUEST_BYTES
+            && let Some(large) = self.large_flow(leg, flow)
+        {
+            buffer.clear();
+            print(&mut buffer, large);
+            flow = large;
         }
-        fill(&mut writer);
-        writer.finish(body.0, body.1);
         let packet = Packet::new(&buffer);
         self.buffer = buffer;
         self.open_client(now, flow, packet, branch, method, user)
+    }
+
+    /// The connection for a request within a dialog that is too long for a datagram; `None` where the peer is behind a NAT,
+    /// has named UDP, or has refused one.
+    pub(super) fn large_flow(&self, leg: &Leg, flow: Flow) -> Option<Flow> {
+        let may = leg.may_use_tcp && flow.transport == Transport::Udp && leg.nat_policy == NatPolicy::Contact;
+        let local = self.config.tcp.filter(|_| may)?;
+        Some(Flow { transport: Transport::Tcp, local, remote: flow.remote })
     }
 
     /// Print the ACK to a 2xx (§13.2.2.4): a request of the dialog, with the INVITE's CSeq number and credentials.

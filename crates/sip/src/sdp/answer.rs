@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::codec::{AudioCapabilities, AudioCodec, TELEPHONE_EVENT};
+use super::codec::{AudioCapabilities, AudioCodec, TELEPHONE_EVENT, comfort_noise_of};
 use super::description::{Direction, Media, MediaKind, SessionDescription, Transport};
 use super::negotiated::{DEFAULT_PTIME_MS, HoldState, Negotiated, NegotiationError, TelephoneEvent};
 use super::offer::{AudioSection, LocalMedia, LocalSession, RtcpMux, describe, sendable_ptime};
@@ -43,6 +43,10 @@ pub fn answer(
 
     let mut section = AudioSection::new(audio.transport.clone());
     section.add_codec(codec, payload_type);
+    let noise = comfort_noise_of(audio).filter(|_| capabilities.comfort_noise() && codec.is_g711());
+    if let Some(payload_type) = noise {
+        section.add_comfort_noise(payload_type);
+    }
     if let Some(events) = events {
         section.add_telephone_event(events.receive_payload_type, events.clock_rate);
     }
@@ -60,6 +64,7 @@ pub fn answer(
         receive_codecs: vec![(payload_type, codec)],
         codec_parameters: audio.fmtp(payload_type).map(str::to_owned),
         telephone_event: events,
+        comfort_noise: noise.map(|payload_type| (payload_type, payload_type)),
         remote_rtp: peer.rtp,
         remote_rtcp: if rtcp_mux { peer.rtp } else { peer.rtcp },
         rtcp_mux,
@@ -103,6 +108,7 @@ pub fn accept_answer(
         receive_codecs: agreed.iter().map(|(_, receive, codec)| (*receive, *codec)).collect(),
         codec_parameters: theirs.fmtp(send_payload_type).map(str::to_owned),
         telephone_event: events,
+        comfort_noise: comfort_noise_of(theirs).zip(comfort_noise_of(ours)).filter(|_| codec.is_g711()),
         remote_rtp: peer.rtp,
         remote_rtcp: if rtcp_mux { peer.rtp } else { peer.rtcp },
         rtcp_mux,

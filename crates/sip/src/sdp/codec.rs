@@ -4,6 +4,10 @@ use super::description::{Media, RtpMap};
 
 /// Payload type that we give to `telephone-event` in our own offers.
 pub const DEFAULT_TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
+/// Payload type of comfort noise at 8,000 Hz (RFC 3389 §4), which is static.
+pub const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
+/// Encoding name of comfort noise.
+const COMFORT_NOISE: &str = "CN";
 /// Encoding name of RFC 4733 events.
 pub(super) const TELEPHONE_EVENT: &str = "telephone-event";
 
@@ -25,6 +29,7 @@ pub enum AudioCodec {
 pub struct AudioCapabilities {
     codecs: Vec<AudioCodec>,
     telephone_event: Option<u8>,
+    comfort_noise: bool,
 }
 
 impl AudioCodec {
@@ -128,7 +133,11 @@ impl AudioCapabilities {
                 ordered.push(codec);
             }
         }
-        Self { codecs: ordered, telephone_event: Some(DEFAULT_TELEPHONE_EVENT_PAYLOAD_TYPE) }
+        Self {
+            codecs: ordered,
+            telephone_event: Some(DEFAULT_TELEPHONE_EVENT_PAYLOAD_TYPE),
+            comfort_noise: false,
+        }
     }
 
     /// PCMU, PCMA and `telephone-event`: what every leg of ours can do.
@@ -164,6 +173,19 @@ impl AudioCapabilities {
         self
     }
 
+    /// Offers and accepts comfort noise beside G.711, or neither: we make none ourselves, so this is for legs whose far
+    /// end does.
+    #[must_use]
+    pub fn with_comfort_noise(mut self, wanted: bool) -> Self {
+        self.comfort_noise = wanted;
+        self
+    }
+
+    /// Whether comfort noise is offered and accepted.
+    pub fn comfort_noise(&self) -> bool {
+        self.comfort_noise
+    }
+
     /// The codecs, most wanted first.
     pub fn codecs(&self) -> &[AudioCodec] {
         &self.codecs
@@ -173,4 +195,16 @@ impl AudioCapabilities {
     pub fn telephone_event(&self) -> Option<u8> {
         self.telephone_event
     }
+}
+
+/// The payload type that means comfort noise at 8,000 Hz in a media section.
+pub fn comfort_noise_of(media: &Media) -> Option<u8> {
+    media.payload_types().find(|payload_type| match media.rtpmap(*payload_type) {
+        Some(map) => map.encoding.eq_ignore_ascii_case(COMFORT_NOISE) && map.clock_rate == 8_000,
+        None => *payload_type == COMFORT_NOISE_PAYLOAD_TYPE,
+    })
+}
+
+pub(super) fn comfort_noise_rtpmap(payload_type: u8) -> RtpMap {
+    RtpMap { payload_type, encoding: COMFORT_NOISE.to_owned(), clock_rate: 8_000, channels: 1 }
 }

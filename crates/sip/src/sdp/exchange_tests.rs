@@ -308,3 +308,32 @@ fn last_rtp_port_does_not_overflow_into_rtcp() {
     let agreed = respond(&peer("m=audio 65535 RTP/AVP 0")).unwrap();
     assert_eq!(agreed.remote_rtcp.port(), 65535);
 }
+
+#[test]
+fn comfort_noise_is_offered_and_accepted_only_where_the_other_leg_has_it() {
+    let with = |wanted| AudioCapabilities::g711().with_comfort_noise(wanted);
+    let offered = |text: &str, wanted| {
+        answer(&peer(text), &local(), &with(wanted), Preference::Offerer, SESSION).unwrap()
+    };
+    let agreed = offered("m=audio 4000 RTP/AVP 8 13 101\r\na=rtpmap:101 telephone-event/8000", true);
+    assert_eq!(agreed.comfort_noise, Some((13, 13)));
+    assert!(
+        agreed.local.to_string().contains("m=audio 30000 RTP/AVP 8 13 101\r\n")
+            || agreed.local.to_string().contains(" 8 13 101\r\n")
+    );
+    assert_eq!(offered("m=audio 4000 RTP/AVP 8 13", false).comfort_noise, None);
+    assert_eq!(offered("m=audio 4000 RTP/AVP 8", true).comfort_noise, None);
+    let dynamic = "m=audio 4000 RTP/AVP 8 97\r\na=rtpmap:97 cn/8000";
+    assert_eq!(offered(dynamic, true).comfort_noise, Some((97, 97)));
+    let wideband = "m=audio 4000 RTP/AVP 8 97\r\na=rtpmap:97 CN/16000";
+    assert_eq!(offered(wideband, true).comfort_noise, None);
+
+    let ours = make_offer(&local(), &with(true), SESSION);
+    let answered =
+        |formats: &str| accept_answer(&ours, &peer(&format!("m=audio 4000 RTP/AVP {formats}"))).unwrap();
+    assert_eq!(answered("0 13").comfort_noise, Some((13, 13)));
+    assert_eq!(answered("0").comfort_noise, None);
+    let without = make_offer(&local(), &with(false), SESSION);
+    assert!(!without.to_string().contains("CN/8000"));
+    assert_eq!(accept_answer(&without, &peer("m=audio 4000 RTP/AVP 0 13")).unwrap().comfort_noise, None);
+}

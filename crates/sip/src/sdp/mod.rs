@@ -27,7 +27,10 @@ mod exchange_tests;
 mod round_trip_tests;
 
 pub use answer::{Preference, accept_answer, answer};
-pub use codec::{AudioCapabilities, AudioCodec, DEFAULT_TELEPHONE_EVENT_PAYLOAD_TYPE};
+pub use codec::{
+    AudioCapabilities, AudioCodec, COMFORT_NOISE_PAYLOAD_TYPE, DEFAULT_TELEPHONE_EVENT_PAYLOAD_TYPE,
+    comfort_noise_of,
+};
 pub use description::{
     Attribute, Connection, Crypto, Direction, Fmtp, Host, Media, MediaKind, Origin, Revision, RtcpAttribute,
     RtpMap, SessionDescription, Transport,

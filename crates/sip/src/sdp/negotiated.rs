@@ -31,6 +31,9 @@ pub struct Negotiated {
     pub codec_parameters: Option<String>,
     /// DTMF as RTP events (RFC 4733), where both sides have it.
     pub telephone_event: Option<TelephoneEvent>,
+    /// Payload types of comfort noise (RFC 3389) on packets that we send and that we receive, where both sides have it beside
+    /// G.711.
+    pub comfort_noise: Option<(u8, u8)>,
     /// Where our RTP goes. Unspecified (`0.0.0.0`) under [`HoldState::ZeroAddress`]: look at
     /// [`Self::direction_local`] before sending.
     pub remote_rtp: SocketAddr,

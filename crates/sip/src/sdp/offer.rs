@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::codec::{AudioCapabilities, AudioCodec, TELEPHONE_EVENT};
+use super::codec::{
+    AudioCapabilities, AudioCodec, COMFORT_NOISE_PAYLOAD_TYPE, TELEPHONE_EVENT, comfort_noise_rtpmap,
+};
 use super::description::{
     Connection, Direction, Fmtp, Media, MediaKind, Origin, RtpMap, SessionDescription, Transport,
 };
@@ -68,6 +70,9 @@ pub fn make_offer(
     let mut audio = AudioSection::new(Transport::RtpAvp);
     for codec in capabilities.codecs() {
         audio.add_codec(*codec, codec.payload_type());
+    }
+    if capabilities.comfort_noise() && capabilities.codecs().iter().any(|codec| codec.is_g711()) {
+        audio.add_comfort_noise(COMFORT_NOISE_PAYLOAD_TYPE);
     }
     if let Some(payload_type) = capabilities.telephone_event() {
         for clock_rate in [NARROWBAND_CLOCK, OPUS_CLOCK] {
@@ -148,6 +153,11 @@ impl AudioSection {
             channels: 1,
         });
         self.0.fmtps.push(Fmtp { payload_type, parameters: "0-15".to_owned() });
+    }
+
+    pub(super) fn add_comfort_noise(&mut self, payload_type: u8) {
+        self.0.formats.push(payload_type.to_string());
+        self.0.rtpmaps.push(comfort_noise_rtpmap(payload_type));
     }
 
     pub(super) fn finish(

@@ -101,6 +101,12 @@ impl Bench {
         std::mem::take(&mut self.sent).into_iter().map(|(_, flow, text)| (flow.remote, text)).collect()
     }
 
+    /// What was sent since the last look, with the flow it went by.
+    pub(crate) fn sent_over(&mut self) -> Vec<(Flow, String)> {
+        self.drain();
+        std::mem::take(&mut self.sent).into_iter().map(|(_, flow, text)| (flow, text)).collect()
+    }
+
     /// First words of what was sent since the last look, with milliseconds since the start.
     pub(crate) fn sent_at(&mut self) -> Vec<(u128, String)> {
         self.drain();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_sip::{Event, Outcome, Termination};
+use tandem_sip::{Event, Input, Outcome, Termination, Transport};
 
 use crate::bench::*;
 
@@ -395,4 +395,44 @@ fn a_reinvite_that_is_only_ever_being_tried_ends_the_call_and_leaves_nothing() {
         }
         bench.assert_empty();
     }
+}
+
+#[test]
+fn a_long_request_within_a_dialog_goes_by_tcp_and_as_a_datagram_where_that_is_refused() {
+    let (tcp, long) = (flow(Transport::Tcp, 5060), "1".repeat(1_200));
+    let bench = |contact: &str| {
+        let mut bench = Bench::with(|config| {
+            config.tcp = Some(tcp.local);
+            config.nat_policy = tandem_sip::NatPolicy::Contact;
+        });
+        let text = invite("z9hG4bKinv", SDP).replace("sip:peer@198.51.100.7:5060", contact);
+        let leg = bench.invited(&text);
+        let _ = bench.endpoint.answer(bench.now, leg, SDP.as_bytes());
+        let tag = to_tag(&bench.only_sent());
+        bench.receive(&request("ACK", 1, "z9hG4bKack", &tag, "", ""));
+        bench.events();
+        (bench, leg)
+    };
+    let info = |bench: &mut Bench, leg, body: &str| {
+        assert_eq!(bench.endpoint.info(bench.now, leg, "text/plain", body.as_bytes()), Outcome::Sent);
+        let (over, text) = bench.sent_over().pop().expect("an INFO");
+        (over.transport, text)
+    };
+    let (mut free, leg) = bench("sip:peer@198.51.100.7:5060");
+    assert_eq!(info(&mut free, leg, "short").0, Transport::Udp);
+    let (over, text) = info(&mut free, leg, &long);
+    assert_eq!(over, Transport::Tcp);
+    assert!(header(&text, "Via").starts_with("SIP/2.0/TCP "), "{text}");
+    free.endpoint.handle(free.now, Input::TransportFailed { flow: tcp });
+    let (again, repeated) = free.sent_over().pop().expect("the INFO again");
+    assert_eq!((again.transport, repeated.ends_with(&long)), (Transport::Udp, true), "RFC 3261 §18.1.1");
+    assert!(header(&repeated, "Via").starts_with("SIP/2.0/UDP "), "{repeated}");
+    assert_eq!(info(&mut free, leg, &long).0, Transport::Udp, "it is not asked again");
+    assert!(free.events().is_empty(), "nothing has failed");
+
+    let (mut named, leg) = bench("sip:peer@198.51.100.7:5060;transport=udp");
+    assert_eq!(info(&mut named, leg, &long).0, Transport::Udp);
+    let (mut behind, leg) = bench("sip:peer@198.51.100.7:5060");
+    let _ = behind.endpoint.set_nat_policy(leg, tandem_sip::NatPolicy::ReceivedFlow);
+    assert_eq!(info(&mut behind, leg, &long).0, Transport::Udp, "nobody behind a NAT can be connected to");
 }

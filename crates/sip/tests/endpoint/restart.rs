@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tandem_sip::digest::Credentials;
 use tandem_sip::{DialogSnapshot, Event, Outcome, SnapshotRole, SnapshotState};
 
 use crate::bench::*;
@@ -17,7 +18,7 @@ fn an_answered_call_gets_a_bye_far_ahead_in_cseq() {
     let snapshot = before.endpoint.dialog_snapshot(leg).expect("a leg");
     assert_eq!((snapshot.role, snapshot.state), (SnapshotRole::Uas, SnapshotState::Answered));
     let mut after = restarted();
-    assert_eq!(after.endpoint.orphan_bye(after.now, &snapshot), Outcome::Sent);
+    assert_eq!(after.endpoint.orphan_bye(after.now, &snapshot, None), Outcome::Sent);
     let bye = after.only_sent();
     assert_eq!(header(&bye, "CSeq"), "1000 BYE");
     assert_eq!(header(&bye, "From"), format!("<sip:+918000000000@192.0.2.1>;tag={tag}"));
@@ -25,6 +26,37 @@ fn an_answered_call_gets_a_bye_far_ahead_in_cseq() {
     assert_eq!(header(&bye, "Call-ID"), "call-1");
     after.receive(&response_to(&bye, 200, "", "", ""));
     assert!(after.events().is_empty());
+    after.assert_empty();
+}
+
+#[test]
+fn a_challenge_to_an_orphans_bye_is_answered_once_per_nonce() {
+    let mut before = Bench::new();
+    let (leg, invite) = before.call(|_| ());
+    before.receive(&answer_to(&invite, "b", ""));
+    let snapshot = before.endpoint.dialog_snapshot(leg).expect("a leg");
+    let challenge = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n\"\r\n";
+    let credentials = Credentials {
+        username: "tandem".to_owned(),
+        password: "between-us".to_owned(),
+        expected_realm: Some("carrier".to_owned()),
+    };
+    let mut after = restarted();
+    assert_eq!(after.endpoint.orphan_bye(after.now, &snapshot, Some(credentials)), Outcome::Sent);
+    let bye = after.only_sent();
+    after.receive(&response_to(&bye, 407, "b", challenge, ""));
+    let again = after.only_sent();
+    assert_eq!((summary(&again), header(&again, "CSeq")), ("BYE".to_owned(), "1002 BYE".to_owned()));
+    assert!(header(&again, "Proxy-Authorization").contains("nonce=\"n\""), "{again}");
+    after.receive(&response_to(&again, 407, "b", challenge, ""));
+    assert!(after.sent().is_empty(), "the same nonce again is no news");
+    after.assert_empty();
+    // Who has no credentials leaves it at that.
+    let mut after = restarted();
+    assert_eq!(after.endpoint.orphan_bye(after.now, &snapshot, None), Outcome::Sent);
+    let bye = after.only_sent();
+    after.receive(&response_to(&bye, 407, "b", challenge, ""));
+    assert!(after.sent().is_empty());
     after.assert_empty();
 }
 
@@ -139,7 +171,7 @@ fn a_damaged_snapshot_is_refused() {
         DialogSnapshot { remote: "\r\nEvil: 1".into(), ..snapshot.clone() },
         DialogSnapshot { route_set: vec!["<".into()], ..snapshot.clone() },
     ] {
-        assert_eq!(after.endpoint.orphan_bye(after.now, &damaged), Outcome::Refused);
+        assert_eq!(after.endpoint.orphan_bye(after.now, &damaged, None), Outcome::Refused);
     }
     assert_eq!(after.endpoint.orphan_cancel(after.now, &snapshot), Outcome::Refused, "nothing pending");
     assert!(after.sent().is_empty());

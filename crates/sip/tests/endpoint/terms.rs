@@ -238,3 +238,48 @@ fn a_further_offer_in_a_prack_is_refused_and_the_prack_counts() {
     let _ = bench.endpoint.answer(bench.now, leg, SDP.as_bytes());
     assert_eq!(bench.summaries(), ["200"]);
 }
+
+#[test]
+fn a_refresh_refused_422_comes_again_with_the_interval_that_is_wanted() {
+    let refused =
+        |request: &str, least: u32| response_to(request, 422, "b", &format!("Min-SE: {least}\r\n"), "");
+    let mut bench = Bench::new();
+    let (_, invite) = bench.call(|_| ());
+    bench.receive(&answer_to(&invite, "b", "Allow: UPDATE\r\nSession-Expires: 100;refresher=uac\r\n"));
+    bench.sent();
+    bench.events();
+    bench.seconds(50);
+    let update = bench.only_sent();
+    assert_eq!(
+        (summary(&update), header(&update, "Session-Expires")),
+        ("UPDATE".into(), "100;refresher=uac".into())
+    );
+    bench.receive(&refused(&update, 300));
+    let again = bench.only_sent();
+    assert_eq!(header(&again, "Session-Expires"), "300;refresher=uac");
+    assert_eq!(header(&again, "Min-SE"), "300", "RFC 4028 §7.4");
+    bench.receive(&refused(&again, 300));
+    assert!(bench.sent().is_empty(), "one that wants no more than it gets is not asked for ever");
+    bench.seconds(150);
+    let update = bench.only_sent();
+    bench.receive(&refused(&update, 90_000));
+    assert!(bench.sent().is_empty(), "longer than a day is nobody's session");
+    assert!(bench.events().is_empty());
+
+    // The same by re-INVITE, with its ACK and its offer.
+    let mut bench = Bench::new();
+    let (_, invite) = bench.call(|_| ());
+    bench.receive(&answer_to(&invite, "b", "Session-Expires: 100;refresher=uac\r\n"));
+    bench.sent();
+    bench.events();
+    bench.seconds(50);
+    let reinvite = bench.only_sent();
+    bench.receive(&refused(&reinvite, 300));
+    let sent = bench.sent();
+    assert_eq!(sent.iter().map(|text| summary(text)).collect::<Vec<_>>(), ["ACK", "INVITE"]);
+    assert_eq!(header(&sent[1], "Session-Expires"), "300;refresher=uac");
+    assert!(header(&sent[1], "Min-SE") == "300" && sent[1].ends_with(SDP));
+    bench.receive(&answer_to(&sent[1], "b", "Session-Expires: 300;refresher=uac\r\n"));
+    assert_eq!(bench.summaries(), ["ACK"]);
+    assert!(bench.events().is_empty());
+}
