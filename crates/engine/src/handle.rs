@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tandem_model::ports::{AdmittedLeg, Ports};
+use tandem_model::ports::{AdmittedLeg, Ports, RouteCredentials};
 use tandem_model::{ApplicationPlan, CallId, CarrierId, HangupSource, OrphanCall, entropy};
 use thiserror::Error;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,6 +18,7 @@ use crate::gateway::{GatewayAccount, RegistrationBoard, RegistrationState};
 use crate::live::LiveCalls;
 use crate::rtp::{MediaPlane, MediaPlaneConfig, Wake};
 use crate::shard::{Command, Sockets, Start, run};
+use crate::status::Reading;
 
 /// Originations and orphan lists that may wait for the shard; one more is `Overloaded`.
 const COMMAND_CAPACITY: usize = 1_024;
@@ -195,10 +196,15 @@ impl EngineHandle {
     }
 
     /// Ends, at the peers, calls whose process is gone: BYE for answered ones; CANCEL towards B and
-    /// 500 towards A for the others. Returns how many dialogs got a message.
-    pub async fn end_orphans(&self, orphans: Vec<OrphanCall>) -> usize {
+    /// 500 towards A for the others. A carrier's challenge is answered with the credentials of its call. Returns how many
+    /// dialogs got a message.
+    pub async fn end_orphans(
+        &self,
+        orphans: Vec<OrphanCall>,
+        credentials: HashMap<CallId, RouteCredentials>,
+    ) -> usize {
         let (answer, ended) = oneshot::channel();
-        if self.inner.commands.send(Command::EndOrphans(orphans, answer)).await.is_err() {
+        if self.inner.commands.send(Command::EndOrphans(orphans, credentials, answer)).await.is_err() {
             return 0;
         }
         ended.await.unwrap_or(0)
@@ -213,6 +219,22 @@ impl EngineHandle {
     /// What the registrations at gateways have come to.
     pub fn registrations(&self) -> HashMap<CarrierId, RegistrationState> {
         self.inner.board.all()
+    }
+
+    /// How full every table and queue is; empty when the engine has stopped.
+    pub async fn readings(&self) -> Vec<Reading> {
+        let (answer, told) = oneshot::channel();
+        let waiting = self.inner.commands.max_capacity() - self.inner.commands.capacity();
+        if self.inner.commands.send(Command::Read(answer)).await.is_err() {
+            return Vec::new();
+        }
+        let mut readings = told.await.unwrap_or_default();
+        readings.push(Reading::drains(
+            "engine_commands",
+            "commands waiting for the signalling thread",
+            waiting,
+        ));
+        readings
     }
 
     /// Sessions alive, those that only wait for their end to be stored included.

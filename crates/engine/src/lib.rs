@@ -15,7 +15,9 @@ pub mod rtp;
 mod session;
 mod shard;
 pub mod simulator;
+mod status;
 
 pub use config::{EngineConfig, Limits, Probing, Timing, TlsConfig};
 pub use gateway::{GatewayAccount, RegistrationState};
 pub use handle::{Engine, EngineError, EngineHandle, OriginateError, Origination};
+pub use status::{Reading, ReadingKind};

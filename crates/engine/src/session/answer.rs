@@ -136,10 +136,9 @@ impl Session {
 
     /// B's codec first, when there is one: then nothing needs converting. Otherwise A's own order.
     fn codecs_for_a(&self) -> AudioCapabilities {
-        if let Some(codec) =
-            self.legs.iter().skip(1).filter(|leg| leg.is_alive()).find_map(|leg| leg.audio.codec())
-        {
-            return codecs_like(codec);
+        let mut others = self.legs.iter().skip(1).filter(|leg| leg.is_alive());
+        if let Some((codec, b)) = others.find_map(|leg| Some((leg.audio.codec()?, leg))) {
+            return codecs_like(codec).with_comfort_noise(b.audio.has_comfort_noise());
         }
         let offered = self.legs.first().map(|a| a.audio.offered_codecs()).unwrap_or_default();
         let mut codecs: Vec<_> = offered.into_iter().filter(|codec| codec.is_g711()).collect();

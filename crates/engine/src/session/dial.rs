@@ -65,14 +65,27 @@ impl Session {
         }
     }
 
-    /// Sends the INVITEs of a leg's next usable route, or ends the leg.
+    /// Sends the INVITEs of a leg's next usable route, or ends the leg. The further addresses of the route being tried come
+    /// before other routes: they are the same attempt, and keep its channel.
     pub(super) fn start_route(&mut self, position: usize) {
         loop {
-            let Some(route) = self.legs.get_mut(position).and_then(|leg| leg.routes.pop_front()) else {
-                let no_route = (503, End::new(HangupCause::RoutingError, HangupSource::Vobiz));
-                let (status, end) = self.legs[position].failure.take().unwrap_or(no_route);
-                return self.leg_over(position, end, Disposition::RecvRefuse, Some(status));
+            let Some(leg) = self.legs.get_mut(position) else { return };
+            let (route, is_same) = match (leg.hops.pop_front(), leg.route.take()) {
+                (Some(hop), Some(route)) => {
+                    (Route { destination: RouteDestination::Hosts(vec![hop]), ..route }, true)
+                }
+                _ => match leg.next_route() {
+                    Some(route) => (route, false),
+                    None => {
+                        let no_route = (503, End::new(HangupCause::RoutingError, HangupSource::Vobiz));
+                        let (status, end) = leg.failure.take().unwrap_or(no_route);
+                        return self.leg_over(position, end, Disposition::RecvRefuse, Some(status));
+                    }
+                },
             };
+            if !leg.hops.is_empty() {
+                leg.route = Some(route.clone());
+            }
             let targets = match self.targets(&route) {
                 Ok(targets) => targets,
                 Err(failure) => {
@@ -80,9 +93,10 @@ impl Session {
                     continue;
                 }
             };
-            if !self.seize(position, &route) {
+            if !is_same && !self.seize(position, &route) {
                 let full = (503, End::new(HangupCause::CarrierCongestion, HangupSource::Vobiz));
                 self.legs[position].failure = Some(full);
+                self.legs[position].hops.clear();
                 continue;
             }
             if self.invite(position, &route, targets) {
@@ -126,7 +140,9 @@ impl Session {
             RouteDestination::Address(remote, transport) => {
                 self.target(route, *remote, *transport, None).map(|target| vec![target])
             }
-            RouteDestination::Host(hop) => {
+            RouteDestination::Hosts(hops) => {
+                let hop =
+                    hops.first().ok_or((502, End::new(HangupCause::NetworkError, HangupSource::Vobiz)))?;
                 self.target(route, hop.address, hop.transport, Some(hop)).map(|target| vec![target])
             }
         }
@@ -211,7 +227,7 @@ impl Session {
             leg.failure = Some(internal);
             return false;
         }
-        leg.no_response_at = (!leg.routes.is_empty()).then(|| now + self.shard.config.timing.no_response);
+        leg.no_response_at = leg.has_elsewhere().then(|| now + self.shard.config.timing.no_response);
         self.note_dialling(position);
         true
     }
@@ -279,11 +295,13 @@ impl Session {
 
     fn codecs_for_b(&self) -> tandem_sip::sdp::AudioCapabilities {
         let Some(a) = self.legs.first() else { return codecs_through(Vec::new()) };
-        match a.audio.codec() {
+        let codecs = match a.audio.codec() {
             Some(codec) => codecs_like(codec),
             None if self.is_bridge => codecs_through(a.audio.offered_codecs()),
             None => codecs_through(Vec::new()),
-        }
+        };
+        // Comfort noise is passed on, never made: it is for a callee whose caller has it too.
+        codecs.with_comfort_noise(a.audio.has_comfort_noise())
     }
 
     /// 401 or 407: answered once per realm, again only to a new nonce of a peer that says the old one was stale.
@@ -320,12 +338,12 @@ impl Session {
         } else {
             let _ = self.shard.command(|endpoint, now| endpoint.abandon(now, sip));
             let end = self.refusal_of(position, status);
-            self.branch_failed(position, sip, status, end);
+            self.branch_failed(position, sip, status, end, Reached::Spoke);
         }
     }
 
     /// One INVITE of a leg failed.
-    pub(super) fn branch_failed(&mut self, position: usize, sip: LegId, status: u16, end: End) {
+    fn branch_failed(&mut self, position: usize, sip: LegId, status: u16, end: End, reached: Reached) {
         self.seat.drop_sip(sip);
         let leg = &mut self.legs[position];
         leg.drop_branch(sip);
@@ -341,6 +359,12 @@ impl Session {
         }
         let (status, end) = leg.failure.take().unwrap_or((status, end));
         let unreached = end.cause == HangupCause::NetworkError;
+        if reached == Reached::NotServed && !leg.hops.is_empty() {
+            tracing::info!(call_id = %self.call_id(), status, "an address does not serve; the next one of its host is tried");
+            self.legs[position].failure = Some((status, end));
+            return self.start_route(position);
+        }
+        leg.hops.clear();
         if (unreached || leg.failover.tries_next(status)) && !leg.routes.is_empty() {
             tracing::info!(call_id = %self.call_id(), status, "a route failed; the next one is tried");
             self.legs[position].failure = Some((status, end));
@@ -354,10 +378,10 @@ impl Session {
         let leg = &mut self.legs[position];
         leg.no_response_at = None;
         let unheard = |branch: &Branch| self.shard.endpoint(|endpoint| endpoint.is_unheard(branch.sip));
-        if leg.routes.is_empty() || !leg.branches.iter().all(unheard) {
+        if !leg.has_elsewhere() || !leg.branches.iter().all(unheard) {
             return;
         }
-        tracing::info!(call_id = %self.call_id(), "a route is silent; the next one is tried");
+        tracing::info!(call_id = %self.call_id(), "an address is silent; the next one is tried");
         // The old INVITEs end by themselves: a late answer gets ACK and BYE from the SIP core.
         let silent: Vec<_> = self.legs[position].branches.drain(..).collect();
         for branch in silent {
@@ -438,7 +462,8 @@ impl Session {
     /// A final failure response to one INVITE.
     pub(super) fn on_rejected(&mut self, position: usize, sip: LegId, status: u16) {
         let end = self.refusal_of(position, status);
-        self.branch_failed(position, sip, status, end);
+        let reached = if status == 503 { Reached::NotServed } else { Reached::Spoke };
+        self.branch_failed(position, sip, status, end, reached);
     }
 
     /// One INVITE ended without an answer.
@@ -453,11 +478,22 @@ impl Session {
             }
             Termination::ProtocolError => (500, super::ending::protocol_error()),
         };
-        self.branch_failed(position, sip, status, end);
+        let silent = matches!(why, Termination::Timeout | Termination::TransportFailed);
+        let reached = if silent { Reached::NotServed } else { Reached::Spoke };
+        self.branch_failed(position, sip, status, end, reached);
     }
 }
 
-fn credentials_of(route: &RouteCredentials) -> Credentials {
+/// What a failure says of the address that was tried (RFC 3263 §4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    /// Silence, no connection, or 503: the next address of the host may serve.
+    NotServed,
+    /// It answered for its host.
+    Spoke,
+}
+
+pub(crate) fn credentials_of(route: &RouteCredentials) -> Credentials {
     Credentials {
         username: route.username.clone(),
         password: route.password.expose_secret().to_owned(),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 use tandem_callflow::{End, Leg as Name};
-use tandem_model::ports::{CarrierChannel, Failover, Route, RouteCredentials};
+use tandem_model::ports::{CarrierChannel, Failover, NextHop, Route, RouteCredentials, RouteDestination};
 use tandem_sip::LegId;
 
 use super::negotiate::{Audio, PeerPlace};
@@ -51,6 +51,9 @@ pub(crate) struct Leg {
     pub(crate) branches: SmallVec<[Branch; 1]>,
     /// Routes not tried yet.
     pub(crate) routes: VecDeque<Route>,
+    /// The route being tried, and its addresses not tried yet (RFC 3263 §4.3).
+    pub(crate) route: Option<Route>,
+    pub(crate) hops: VecDeque<NextHop>,
     /// What answers a challenge on the route being tried.
     pub(crate) credentials: Option<RouteCredentials>,
     /// The route being tried leads to a configured carrier.
@@ -89,6 +92,8 @@ impl Leg {
             record: None,
             branches: SmallVec::new(),
             routes: VecDeque::new(),
+            route: None,
+            hops: VecDeque::new(),
             credentials: None,
             to_carrier: false,
             channel: None,
@@ -110,6 +115,22 @@ impl Leg {
     /// The SIP leg that counts: the answered one, or the first.
     pub(crate) fn sip(&self) -> Option<LegId> {
         self.branches.first().map(|branch| branch.sip)
+    }
+
+    /// Takes the next route; its addresses but the first wait for their turn.
+    pub(crate) fn next_route(&mut self) -> Option<Route> {
+        self.hops.clear();
+        let mut route = self.routes.pop_front()?;
+        if let RouteDestination::Hosts(hops) = &mut route.destination {
+            self.hops = hops.drain(..).collect();
+            hops.extend(self.hops.pop_front());
+        }
+        Some(route)
+    }
+
+    /// Whether there is somewhere else to try.
+    pub(crate) fn has_elsewhere(&self) -> bool {
+        !self.hops.is_empty() || !self.routes.is_empty()
     }
 
     /// The branch a SIP event is about.

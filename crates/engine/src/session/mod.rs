@@ -45,6 +45,7 @@ use crate::rtp::{LegReport, MediaEvent};
 use crate::shard::Shard;
 
 pub(crate) use begin::{Incoming, NatGuess, run_inbound, run_originated};
+pub(crate) use dial::credentials_of;
 use leg::{Leg, Stage};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use prompts::Prompts;

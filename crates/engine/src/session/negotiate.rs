@@ -88,6 +88,16 @@ impl Audio {
         audio.payload_types().filter_map(|payload_type| AudioCodec::of(audio, payload_type)).collect()
     }
 
+    /// Whether the peer's waiting offer has comfort noise, or what was agreed with it does.
+    pub(crate) fn has_comfort_noise(&self) -> bool {
+        if let Some(agreed) = &self.agreed {
+            return agreed.comfort_noise.is_some();
+        }
+        let audio = self.their_offer.iter().flat_map(|offer| &offer.media);
+        let mut audio = audio.filter(|media| media.kind == MediaKind::Audio && media.port != 0);
+        audio.next().is_some_and(|media| sdp::comfort_noise_of(media).is_some())
+    }
+
     /// The address the peer's waiting offer names for its audio.
     pub(crate) fn offered_ip(&self) -> Option<IpAddr> {
         audio_ip(self.their_offer.as_ref()?)
@@ -192,13 +202,23 @@ pub(crate) fn leg_media(
 ) -> LegMedia {
     let events = agreed.telephone_event;
     let codec = media_codec(agreed.codec);
-    let map = |audio, telephone_event| PayloadMap { codec, audio, telephone_event, comfort_noise: None };
+    let noise = agreed.comfort_noise;
+    let map =
+        |audio, telephone_event, comfort_noise| PayloadMap { codec, audio, telephone_event, comfort_noise };
     let usable = allowed && !agreed.remote_rtp.ip().is_unspecified();
     let nat = place == PeerPlace::Nat || !allowed;
     LegMedia {
         negotiated: MediaNegotiated {
-            receive: map(agreed.receive_payload_type, events.map(|events| events.receive_payload_type)),
-            send: map(agreed.send_payload_type, events.map(|events| events.send_payload_type)),
+            receive: map(
+                agreed.receive_payload_type,
+                events.map(|events| events.receive_payload_type),
+                noise.map(|(_, receive)| receive),
+            ),
+            send: map(
+                agreed.send_payload_type,
+                events.map(|events| events.send_payload_type),
+                noise.map(|(send, _)| send),
+            ),
             ptime_ms: u8::try_from(agreed.ptime_ms).unwrap_or(20),
             remote: usable.then_some(agreed.remote_rtp),
             remote_rtcp: usable.then_some(agreed.remote_rtcp),

@@ -188,6 +188,7 @@ impl Session {
         };
         let leg = &mut self.legs[position];
         let codecs = leg.audio.codec().map_or_else(tandem_sip::sdp::AudioCapabilities::g711, codecs_like);
+        let codecs = codecs.with_comfort_noise(leg.audio.has_comfort_noise());
         let body = match sdp {
             // A late offer: ours now, the answer in the ACK.
             None => Ok(leg.audio.offer(local, &codecs)),

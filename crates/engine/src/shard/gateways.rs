@@ -35,7 +35,20 @@ pub(super) struct Gateways {
     board: RegistrationBoard,
 }
 
+/// How much is kept of gateways.
+pub(super) struct GatewaySizes {
+    pub(super) waiting: usize,
+    pub(super) failing: usize,
+    pub(super) held: usize,
+}
+
 impl Gateways {
+    pub(super) fn sizes(&self) -> GatewaySizes {
+        let failing = self.failures.borrow().values().filter(|count| **count > 0).count();
+        let (waiting, held) = (self.waiting.borrow().len(), self.held.borrow().len());
+        GatewaySizes { waiting, failing, held }
+    }
+
     pub(super) fn new(board: RegistrationBoard) -> Self {
         Self { board, ..Self::default() }
     }

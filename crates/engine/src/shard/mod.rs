@@ -18,6 +18,7 @@ mod register;
 mod run;
 mod socket;
 mod sockets;
+mod status;
 mod streams;
 mod trace;
 

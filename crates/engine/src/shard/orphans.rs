@@ -1,16 +1,23 @@
 //! Ending, at the peers, calls whose process is gone: from the snapshots the store kept.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use tandem_model::{OrphanCall, clock};
+use tandem_model::ports::RouteCredentials;
+use tandem_model::{CallId, OrphanCall, clock};
 use tandem_sip::{DialogSnapshot, Outcome, SnapshotRole, SnapshotState};
 
 use super::Shard;
+use crate::session::credentials_of;
 
 impl Shard {
     /// BYE for answered dialogs; CANCEL for those we dialled, 500 for callers still waiting.
     /// Returns how many dialogs got a message.
-    pub(super) fn end_orphans(self: &Rc<Self>, orphans: &[OrphanCall]) -> usize {
+    pub(super) fn end_orphans(
+        self: &Rc<Self>,
+        orphans: &[OrphanCall],
+        credentials: &HashMap<CallId, RouteCredentials>,
+    ) -> usize {
         let now = clock::monotonic();
         let mut ended = 0;
         for orphan in orphans {
@@ -28,7 +35,11 @@ impl Shard {
                     let _ = endpoint.orphan_reject(now, &snapshot, 500);
                 }
                 let outcome = match (snapshot.state, snapshot.role) {
-                    (SnapshotState::Answered, _) => endpoint.orphan_bye(now, &snapshot),
+                    (SnapshotState::Answered, role) => {
+                        // What we know of a carrier proves us to it only.
+                        let ours = credentials.get(&orphan.call).filter(|_| role == SnapshotRole::Uac);
+                        endpoint.orphan_bye(now, &snapshot, ours.map(credentials_of))
+                    }
                     (SnapshotState::Pending, SnapshotRole::Uac) => endpoint.orphan_cancel(now, &snapshot),
                     (SnapshotState::Pending, SnapshotRole::Uas) => {
                         endpoint.orphan_reject(now, &snapshot, 500)

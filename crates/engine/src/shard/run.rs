@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tandem_model::ports::{Directory, EdgeFacts, Located, Ports};
-use tandem_model::{OrphanCall, clock, entropy};
+use tandem_model::ports::{Directory, EdgeFacts, Located, Ports, RouteCredentials};
+use tandem_model::{CallId, OrphanCall, clock, entropy};
 use tandem_sip::{AddressGuard, Advertised, CourtesyGuard, Endpoint, EndpointConfig, Timers, Transport};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -32,6 +32,7 @@ use crate::live::LiveCalls;
 use crate::overload::Overload;
 use crate::rtp::MediaPlane;
 use crate::session::{Prompts, run_originated};
+use crate::status::Reading;
 
 /// Datagrams taken from the socket before the sessions get their turn.
 const RECEIVE_BATCH: usize = 64;
@@ -64,9 +65,11 @@ pub(crate) enum Command {
     /// Dial an admitted API call; the session is counted in already.
     Originate(Box<Origination>),
     /// End the dialogs of a process that is gone.
-    EndOrphans(Vec<OrphanCall>, oneshot::Sender<usize>),
+    EndOrphans(Vec<OrphanCall>, HashMap<CallId, RouteCredentials>, oneshot::Sender<usize>),
     /// Keep exactly these accounts registered.
     Register(Vec<GatewayAccount>),
+    /// Say how full everything is.
+    Read(oneshot::Sender<Vec<Reading>>),
     /// Leave, whatever still lives.
     Stop,
 }
@@ -148,10 +151,14 @@ async fn serve(start: Start) {
                 Some(Command::Originate(origination)) => {
                     shard.tasks.spawn_local(Box::pin(run_originated(Rc::clone(&shard), *origination)));
                 }
-                Some(Command::EndOrphans(orphans, answer)) => {
-                    let _ = answer.send(shard.end_orphans(&orphans));
+                Some(Command::EndOrphans(orphans, credentials, answer)) => {
+                    let _ = answer.send(shard.end_orphans(&orphans, &credentials));
                 }
                 Some(Command::Register(accounts)) => shard.hold_registrations(accounts),
+                Some(Command::Read(answer)) => {
+                    // One who no longer waits needs no answer.
+                    let _ = answer.send(shard.readings());
+                }
                 Some(Command::Stop) | None => return,
             },
         }
@@ -190,6 +197,7 @@ async fn build(
         advertised,
         generation: config.generation as u16,
         product: config.user_agent.clone(),
+        tcp: streams.tcp,
         timers: Timers { t1: config.timing.t1, ..Timers::default() },
         min_session_expires: config.timing.min_session_expires,
         guard: AddressGuard::new(move |address| directory.may_send_to(address)),

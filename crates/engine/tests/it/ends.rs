@@ -1,5 +1,6 @@
 //! How calls end: money, limits, the API, silence, a store that is away, a process that dies.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,7 +159,8 @@ async fn both_sides_of_a_call_get_bye_from_the_next_process() {
     let dead = call.world.seen(|seen| seen.admits[0].call);
     call.engine.abandon().await;
     let next = restarted(&call.world, &call.engine).await;
-    let ended = next.end_orphans(vec![OrphanCall { call: dead, dialogs, answered: true }]).await;
+    let ended =
+        next.end_orphans(vec![OrphanCall { call: dead, dialogs, answered: true }], HashMap::new()).await;
     assert_eq!(ended, 2);
     call.a.bye().await;
     call.b.bye().await;
@@ -181,7 +183,10 @@ async fn an_unanswered_orphan_is_cancelled_at_b_and_refused_at_a() {
     assert_eq!(dialogs[0].role, LegRole::A, "the waiting caller is in the note, first");
     first.abandon().await;
     let next = restarted(&world, &first).await;
-    assert_eq!(next.end_orphans(vec![OrphanCall { call, dialogs, answered: false }]).await, 2);
+    assert_eq!(
+        next.end_orphans(vec![OrphanCall { call, dialogs, answered: false }], HashMap::new()).await,
+        2
+    );
     b.cancelled().await;
     assert_eq!(a.rejected().await, 500);
 }
@@ -224,7 +229,10 @@ async fn a_callee_that_answered_while_the_process_died_before_storing_it_gets_ac
     world.eventually("the answer is on its way to the store", |seen| seen.answered.first().cloned()).await;
     first.abandon().await;
     let next = restarted(&world, &first).await;
-    assert_eq!(next.end_orphans(vec![OrphanCall { call, dialogs, answered: false }]).await, 2);
+    assert_eq!(
+        next.end_orphans(vec![OrphanCall { call, dialogs, answered: false }], HashMap::new()).await,
+        2
+    );
     b.bye().await;
     assert!(b.received().iter().any(|message| message.starts_with("ACK ")));
     assert_eq!(a.rejected().await, 500);
@@ -247,7 +255,7 @@ async fn a_caller_whose_200_was_written_down_and_never_sent_gets_500_from_the_ne
     first.abandon().await;
     let next = restarted(&world, &first).await;
     let orphan = OrphanCall { call: answered.call, dialogs: answered.dialogs, answered: true };
-    assert_eq!(next.end_orphans(vec![orphan]).await, 2);
+    assert_eq!(next.end_orphans(vec![orphan], HashMap::new()).await, 2);
     assert_eq!(a.rejected().await, 500);
     b.bye().await;
 }

@@ -51,7 +51,7 @@ fn trusting(certificates: &[&CertificateDer<'static>]) -> Arc<ClientConfig> {
 
 fn to_carrier(address: SocketAddr, name: &str) -> Route {
     let hop = NextHop { address, transport: Transport::Tls, name: name.to_owned(), may_use_tcp: false };
-    Route { destination: RouteDestination::Host(hop), ..route_to(address) }
+    Route { destination: RouteDestination::Hosts(vec![hop]), ..route_to(address) }
 }
 
 #[tokio::test]

@@ -102,8 +102,8 @@ pub struct NextHop {
 pub enum RouteDestination {
     /// A resolved and vetted address.
     Address(SocketAddr, Transport),
-    /// A resolved and vetted address of a named host.
-    Host(NextHop),
+    /// The resolved and vetted addresses of a named host, tried in order until one can be reached (RFC 3263 §4.3).
+    Hosts(Vec<NextHop>),
     /// Every live contact of a registered endpoint, by user name.
     Endpoint(String),
 }

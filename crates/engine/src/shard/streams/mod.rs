@@ -77,6 +77,17 @@ pub(crate) struct StreamStats {
     pub(crate) unreadable: u64,
 }
 
+/// How much is kept of connections.
+pub(crate) struct StreamSizes {
+    pub(crate) open: usize,
+    pub(crate) known: usize,
+    pub(crate) sources: usize,
+    pub(crate) queued_bytes: usize,
+    pub(crate) longest_queue: usize,
+    pub(crate) names: usize,
+    pub(crate) refusals: usize,
+}
+
 /// The connections of one shard.
 #[derive(Default)]
 pub(crate) struct Streams {
@@ -118,6 +129,21 @@ impl Streams {
     /// What happened so far.
     pub(crate) fn stats(&self) -> StreamStats {
         self.stats.get()
+    }
+
+    /// How much is kept now.
+    pub(crate) fn sizes(&self) -> StreamSizes {
+        let connections = self.connections.borrow();
+        let queued = |connection: &Connection| connection.queue.max_capacity() - connection.queue.capacity();
+        StreamSizes {
+            open: self.open.get(),
+            known: connections.len(),
+            sources: self.sources.borrow().len(),
+            queued_bytes: connections.values().map(|connection| connection.queued_bytes.get()).sum(),
+            longest_queue: connections.values().map(queued).max().unwrap_or_default(),
+            names: self.names.borrow().len(),
+            refusals: self.refused.borrow().len(),
+        }
     }
 
     fn count(&self, what: impl FnOnce(&mut StreamStats)) {

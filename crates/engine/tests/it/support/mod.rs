@@ -54,7 +54,7 @@ pub(crate) fn route_over(transport: Transport, address: SocketAddr) -> Route {
 pub(crate) fn route_to_either(address: SocketAddr) -> Route {
     let hop =
         NextHop { address, transport: Transport::Udp, name: address.ip().to_string(), may_use_tcp: true };
-    Route { destination: RouteDestination::Host(hop), ..route_to(address) }
+    Route { destination: RouteDestination::Hosts(vec![hop]), ..route_to(address) }
 }
 
 /// A route to a registered phone.
