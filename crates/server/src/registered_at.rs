@@ -17,7 +17,7 @@ pub(crate) async fn follow(directory: Directory, engine: EngineHandle, cancel: C
     let mut any = false;
     loop {
         let carriers = directory.carriers();
-        let accounts: Vec<_> = carriers.iter().filter_map(|carrier| account(carrier)).collect();
+        let accounts: Vec<_> = carriers.iter().filter_map(|carrier| account(&directory, carrier)).collect();
         // Most nodes register nowhere: nothing is said until there is something to say.
         if any || !accounts.is_empty() {
             any = !accounts.is_empty();
@@ -35,15 +35,17 @@ pub(crate) fn words(states: &HashMap<CarrierId, RegistrationState>, carrier: Car
     states.get(&carrier).map(|state| state.words())
 }
 
-fn account(carrier: &CarrierEntry) -> Option<GatewayAccount> {
+fn account(directory: &Directory, carrier: &CarrierEntry) -> Option<GatewayAccount> {
     if !carrier.enabled || !carrier.register {
         return None;
     }
+    // The first that is not down: another one takes its place when probes say so.
+    let target = directory.stable_targets(&carrier.place).into_iter().next()?;
     Some(GatewayAccount {
         carrier: carrier.id,
-        address: carrier.address?,
-        transport: carrier.transport,
-        host: carrier.host.clone(),
+        address: target.address,
+        transport: target.transport,
+        host: carrier.place.name(),
         username: carrier.username.clone()?,
         password: carrier.password.clone()?,
         realm: carrier.realm.clone(),

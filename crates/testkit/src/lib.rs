@@ -3,6 +3,7 @@
 
 pub mod databases;
 mod hearing;
+mod name_server;
 mod nat;
 mod platform;
 mod rest;
@@ -11,6 +12,7 @@ mod sipp;
 mod softphone;
 
 pub use hearing::Hearing;
+pub use name_server::NameServer;
 pub use nat::{Namespace, NatBinding, NatOptions, UdpNat};
 pub use platform::{Platform, PlatformOptions};
 pub use rest::{Credentials, Reply, over_socket, rest};

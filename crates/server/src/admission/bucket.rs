@@ -11,18 +11,23 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// A full bucket.
-    pub(crate) fn new(per_second: u32, now: Instant) -> Self {
-        Self { tokens: f64::from(per_second), counted_at: now }
+    pub(crate) fn new(per_second: impl Into<f64>, now: Instant) -> Self {
+        Self { tokens: burst(per_second.into()), counted_at: now }
     }
 
     /// Takes a token if there is one.
-    pub(crate) fn take(&mut self, per_second: u32, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, per_second: impl Into<f64>, now: Instant) -> bool {
         self.claim(per_second, Duration::ZERO, now).is_some()
     }
 
     /// Takes the next token, which may be one of the future: how long until it is there. `None` takes nothing: those who wait already
     /// have every token of as long as `patience` lasts. First come, first served.
-    pub(crate) fn claim(&mut self, per_second: u32, patience: Duration, now: Instant) -> Option<Duration> {
+    pub(crate) fn claim(
+        &mut self,
+        per_second: impl Into<f64>,
+        patience: Duration,
+        now: Instant,
+    ) -> Option<Duration> {
         let missing = self.missing(per_second, now)?;
         if missing > patience {
             return None;
@@ -32,23 +37,28 @@ impl Bucket {
     }
 
     /// Whether there is a token, without taking it.
-    pub(crate) fn has_token(&mut self, per_second: u32, now: Instant) -> bool {
+    pub(crate) fn has_token(&mut self, per_second: impl Into<f64>, now: Instant) -> bool {
         self.missing(per_second, now) == Some(Duration::ZERO)
     }
 
     /// How long until there is a whole token; `None` for never.
-    fn missing(&mut self, per_second: u32, now: Instant) -> Option<Duration> {
-        let rate = f64::from(per_second);
+    fn missing(&mut self, per_second: impl Into<f64>, now: Instant) -> Option<Duration> {
+        let rate = per_second.into();
         let passed = now.saturating_duration_since(self.counted_at).as_secs_f64();
-        self.tokens = (self.tokens + passed * rate).min(rate);
+        self.tokens = (self.tokens + passed * rate).min(burst(rate));
         self.counted_at = self.counted_at.max(now);
-        if per_second == 0 {
+        if rate <= 0.0 {
             return None;
         }
         // A hair of rounding must not cost a millisecond.
         let missing = (1.0 - self.tokens - 1e-9).max(0.0) / rate;
         Some(Duration::from_secs_f64(missing))
     }
+}
+
+/// One second's worth; a whole token at least, for those slower than one a second.
+fn burst(per_second: f64) -> f64 {
+    if per_second > 0.0 { per_second.max(1.0) } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -85,6 +95,15 @@ mod tests {
             "the tokens of this second are promised"
         );
         assert!(bucket.take(2, start + Duration::from_millis(1600)));
+    }
+
+    #[test]
+    fn half_a_call_a_second_is_one_every_two() {
+        let start = clock::monotonic();
+        let mut bucket = Bucket::new(0.5, start);
+        let taken =
+            (0..100).filter(|tenth| bucket.take(0.5, start + Duration::from_millis(100 * tenth))).count();
+        assert_eq!(taken, 5, "at 0, 2, 4, 6 and 8 s");
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //! the moment an INVITE leaves, so that a carrier kept in reserve loses nothing to calls that never reached it.
 //!
 //! This node's calls are counted exactly, in memory. Other nodes' calls, and those of a process that died and is not settled yet, are
-//! what the store says of them every second, so that nodes together may overshoot by what they dial within one.
+//! what the store says of them every second, so that nodes together may overshoot by what they dial within one. Calls a second
+//! are shared out evenly among the nodes that live.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -16,7 +18,11 @@ use crate::directory::CarrierEntry;
 
 /// The limits of all carriers on this node. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct CarrierLimits(Arc<Mutex<HashMap<CarrierId, Load>>>);
+pub(crate) struct CarrierLimits {
+    loads: Arc<Mutex<HashMap<CarrierId, Load>>>,
+    /// Nodes that live, this one among them; 0 until they were counted. They share the calls of a second.
+    nodes: Arc<AtomicU32>,
+}
 
 #[derive(Default)]
 struct Load {
@@ -36,25 +42,21 @@ impl Load {
 impl CarrierLimits {
     /// Whether the carrier would take a call now.
     pub(crate) fn has_room(&self, carrier: &CarrierEntry, now: Instant) -> bool {
+        let cps = self.cps(carrier);
         self.with(carrier.id, |load| {
             load.has_channel(carrier.concurrent_limit)
                 && (carrier.cps_limit == 0
-                    || load
-                        .bucket
-                        .get_or_insert_with(|| Bucket::new(carrier.cps_limit, now))
-                        .has_token(carrier.cps_limit, now))
+                    || load.bucket.get_or_insert_with(|| Bucket::new(cps, now)).has_token(cps, now))
         })
     }
 
     /// Takes a channel, and one of this second's calls; `None` when either is used up.
     pub(crate) fn seize(&self, carrier: &CarrierEntry, now: Instant) -> Option<CarrierChannel> {
+        let cps = self.cps(carrier);
         let taken = self.with(carrier.id, |load| {
             let room = load.has_channel(carrier.concurrent_limit)
                 && (carrier.cps_limit == 0
-                    || load
-                        .bucket
-                        .get_or_insert_with(|| Bucket::new(carrier.cps_limit, now))
-                        .take(carrier.cps_limit, now));
+                    || load.bucket.get_or_insert_with(|| Bucket::new(cps, now)).take(cps, now));
             load.here += u64::from(room);
             room
         });
@@ -68,7 +70,7 @@ impl CarrierLimits {
 
     /// What the store says of calls that are not this process's.
     pub(crate) fn set_elsewhere(&self, counts: &HashMap<CarrierId, u64>) {
-        let mut loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, load) in loads.iter_mut() {
             load.elsewhere = counts.get(id).copied().unwrap_or_default();
         }
@@ -77,8 +79,18 @@ impl CarrierLimits {
         }
     }
 
+    /// How many nodes live.
+    pub(crate) fn set_nodes(&self, nodes: u32) {
+        self.nodes.store(nodes, Ordering::Relaxed);
+    }
+
+    /// This node's share of a carrier's calls of a second.
+    fn cps(&self, carrier: &CarrierEntry) -> f64 {
+        f64::from(carrier.cps_limit) / f64::from(self.nodes.load(Ordering::Relaxed).max(1))
+    }
+
     fn with<T>(&self, carrier: CarrierId, look: impl FnOnce(&mut Load) -> T) -> T {
-        let mut loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
         look(loads.entry(carrier).or_default())
     }
 }
@@ -90,14 +102,14 @@ mod tests {
 
     use super::*;
     use crate::directory::NumberFormat;
+    use crate::names::Place;
 
     fn carrier(cps_limit: u32, concurrent_limit: u32) -> CarrierEntry {
         CarrierEntry {
-            host: "192.0.2.1".to_owned(),
+            place: Place::new("192.0.2.1", 5060, Some(Transport::Udp)),
+            addresses: Vec::new(),
             id: CarrierId(Ids::random()),
             name: "acme".to_owned(),
-            address: None,
-            transport: Transport::Udp,
             priority: 1,
             weight: 10,
             cps_limit,
@@ -109,7 +121,7 @@ mod tests {
             username: None,
             password: None,
             realm: None,
-            sources: Vec::new(),
+            listed_sources: Vec::new(),
             register: false,
             enabled: true,
         }
@@ -133,6 +145,17 @@ mod tests {
         assert!(only.is_some() && limits.seize(&carrier, now).is_none());
         limits.set_elsewhere(&HashMap::new());
         assert!(limits.seize(&carrier, now).is_some());
+    }
+
+    #[test]
+    fn nodes_share_the_calls_of_a_second() {
+        let (limits, now, carrier) = (CarrierLimits::default(), clock::monotonic(), carrier(6, 0));
+        limits.set_nodes(3);
+        let taken: Vec<_> = (0..6).filter_map(|_| limits.seize(&carrier, now)).collect();
+        assert_eq!(taken.len(), 2);
+        limits.set_nodes(1);
+        let later = now + std::time::Duration::from_secs(1);
+        assert_eq!((0..9).filter_map(|_| limits.seize(&carrier, later)).count(), 6);
     }
 
     #[test]

@@ -22,5 +22,5 @@ mod routing;
 mod service;
 
 pub(crate) use hops::HopSigner;
-pub(crate) use reaper::Reaper;
+pub(crate) use reaper::{DEAD_AFTER, Reaper};
 pub(crate) use service::{Admission, AdmittedCall, ApiCall};

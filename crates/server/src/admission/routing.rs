@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tandem_model::ports::{Route, RouteCredentials};
+use tandem_model::ports::{NextHop, Route, RouteDestination};
 use tandem_model::{E164, ErrorCode, Refusal};
 
 pub(crate) use super::carriers::CarrierLimits;
@@ -46,9 +46,13 @@ pub(crate) fn routes(
         .into_iter()
         .filter(|carrier| carrier.enabled && carries(carrier, &number))
         .filter_map(|carrier| {
-            let down = directory.is_down(carrier.address?);
+            let hops = next_hop::to_carrier(directory, &carrier.place);
+            if hops.is_empty() {
+                return None;
+            }
+            let down = next_hop::are_down(directory, &hops);
             let drawn = weighted(carrier.weight, draw());
-            Some((down, carrier.priority, drawn, carrier))
+            Some((down, carrier.priority, drawn, carrier, hops))
         })
         .collect();
     candidates.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(b.2.total_cmp(&a.2)));
@@ -56,11 +60,10 @@ pub(crate) fn routes(
         return Err(Refusal::new(ErrorCode::NoRoute));
     }
     let routes: Vec<_> = candidates
-        .iter()
-        .map(|(_, _, _, carrier)| carrier)
-        .filter(|carrier| limits.has_room(carrier, now))
+        .into_iter()
+        .filter(|(_, _, _, carrier, _)| limits.has_room(carrier, now))
         .take(MOST_ROUTES)
-        .filter_map(|carrier| to_carrier(directory, account, carrier, number, caller))
+        .map(|(_, _, _, carrier, hops)| to_carrier(directory, account, &carrier, hops, number, caller))
         .collect();
     if routes.is_empty() { Err(Refusal::new(ErrorCode::CarriersFull)) } else { Ok(routes) }
 }
@@ -80,10 +83,11 @@ fn to_carrier(
     directory: &Directory,
     account: &AccountEntry,
     carrier: &CarrierEntry,
+    hops: Vec<NextHop>,
     number: E164,
     caller: &Presented,
-) -> Option<Route> {
-    let address = carrier.address?;
+) -> Route {
+    let place = &carrier.place;
     let home = account.country_rules();
     let called = carrier.format.write(number, home);
     let domain = &directory.hosts().trunk_domain;
@@ -102,21 +106,19 @@ fn to_carrier(
     if caller.private {
         headers.push(("Privacy".to_owned(), "id".to_owned()));
     }
-    Some(Route {
+    Route {
         carrier: Some(carrier.id),
-        destination: next_hop::to_carrier(carrier, address),
-        request_uri: format!("sip:{called}@{address}"),
+        destination: RouteDestination::Hosts(hops),
+        request_uri: format!("sip:{called}@{place}"),
         from_uri: format!("sip:{from_user}@{domain}"),
         display_name: if caller.private { String::new() } else { caller.name.clone() },
-        to_uri: format!("sip:{called}@{address}"),
+        to_uri: format!("sip:{called}@{place}"),
         asserted_identity: calling.map(|number| format!("sip:{number}@{domain}")),
         headers,
-        credentials: carrier.username.clone().zip(carrier.password.clone()).map(|(username, password)| {
-            RouteCredentials { username, password, realm: carrier.realm.clone() }
-        }),
+        credentials: carrier.credentials(),
         nat: false,
         failover: carrier.failover.clone(),
-    })
+    }
 }
 
 /// The customer's own headers, and the hop cookie.
@@ -130,14 +132,13 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use tandem_model::ports::{
-        Directory as _, Failover, Gateway, GatewayHealth, RouteDestination, Transport,
-    };
+    use tandem_model::ports::{Directory as _, Failover, Gateway, GatewayHealth, Transport};
     use tandem_model::{AccountId, CarrierId, Currency, Ids, clock};
 
     use super::*;
     use crate::directory::{NumberFormat, OurHosts};
     use crate::egress::EgressPolicy;
+    use crate::names::{Names, Place};
 
     fn gateway(last: u8) -> SocketAddr {
         SocketAddr::from(([192, 0, 2, last], 5060))
@@ -147,9 +148,8 @@ mod tests {
         CarrierEntry {
             id: CarrierId(Ids::random()),
             name: name.to_owned(),
-            host: gateway(last).ip().to_string(),
-            address: Some(gateway(last)),
-            transport: Transport::Udp,
+            place: Place::new(&gateway(last).ip().to_string(), 5060, Some(Transport::Udp)),
+            addresses: vec![gateway(last)],
             priority,
             weight: 10,
             cps_limit: 0,
@@ -161,7 +161,7 @@ mod tests {
             username: None,
             password: None,
             realm: None,
-            sources: Vec::new(),
+            listed_sources: Vec::new(),
             register: false,
             enabled: true,
         }
@@ -174,7 +174,8 @@ mod tests {
             application_domain: "app.test".to_owned(),
             addresses: std::collections::HashSet::new(),
         };
-        let directory = Directory::new(hosts, Arc::new(EgressPolicy { allow: Vec::new() }));
+        let directory =
+            Directory::new(hosts, Arc::new(EgressPolicy { allow: Vec::new() }), Names::literals_only());
         directory.with_carriers(carriers);
         directory
     }
@@ -209,7 +210,12 @@ mod tests {
     }
 
     fn to(last: u8) -> RouteDestination {
-        RouteDestination::Address(gateway(last), Transport::Udp)
+        RouteDestination::Hosts(vec![NextHop {
+            address: gateway(last),
+            transport: Transport::Udp,
+            name: gateway(last).ip().to_string(),
+            may_use_tcp: false,
+        }])
     }
 
     #[test]

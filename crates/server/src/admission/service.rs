@@ -234,6 +234,11 @@ impl Admission {
         }
     }
 
+    /// How many nodes share the carriers.
+    pub(crate) fn nodes_alive(&self, nodes: u32) {
+        self.0.limits.set_nodes(nodes);
+    }
+
     /// What the store says of calls to carriers that are not this process's.
     pub(crate) fn carriers_elsewhere(&self, counts: &HashMap<CarrierId, u64>) {
         self.0.limits.set_elsewhere(counts);
@@ -241,7 +246,11 @@ impl Admission {
 
     /// Whether any carrier limits its live calls.
     pub(crate) fn limits_carriers(&self) -> bool {
-        self.0.directory.carriers().iter().any(|carrier| carrier.concurrent_limit > 0)
+        self.0
+            .directory
+            .carriers()
+            .iter()
+            .any(|carrier| carrier.concurrent_limit > 0 || carrier.cps_limit > 0)
     }
 }
 

@@ -12,6 +12,7 @@ pub struct Config {
     pub node: NodeConfig,
     pub database: DatabaseConfig,
     pub api: ApiConfig,
+    pub dns: DnsConfig,
     pub sip: SipConfig,
     pub carriers: CarriersConfig,
     pub rtp: RtpConfig,
@@ -20,6 +21,7 @@ pub struct Config {
     pub webhooks: WebhooksConfig,
     pub speech: SpeechConfig,
     pub recordings: RecordingsConfig,
+    pub metrics: MetricsConfig,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,6 +76,12 @@ pub struct SipConfig {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct DnsConfig {
+    pub servers: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CarriersConfig {
     pub probe_interval_s: u64,
     pub probe_timeout_s: u64,
@@ -115,6 +123,12 @@ pub struct WebhooksConfig {
 pub struct SpeechConfig {
     pub espeak: String,
     pub apology: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    pub listen: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

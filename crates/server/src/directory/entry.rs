@@ -6,11 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tandem_model::ports::{DigestPolicy, Failover, Transport};
+use tandem_model::ports::{DigestPolicy, Failover, RouteCredentials, Transport};
 use tandem_model::{
     AccountId, ApplicationId, ApplicationPlan, CarrierId, CountryRules, Currency, E164, Rate, TrunkId,
     UrlCall,
 };
+
+use crate::names::Place;
 
 /// An account, as calls see it. Balances and limits that money depends on are never cached.
 #[derive(Clone, Debug)]
@@ -59,8 +61,8 @@ pub(crate) struct CredentialEntry {
 pub(crate) struct UriEntry {
     pub(crate) id: String,
     pub(crate) uri: String,
-    /// What its host resolved to when the directory last read it.
-    pub(crate) address: Option<SocketAddr>,
+    /// Where it leads; `None` when it cannot be read.
+    pub(crate) place: Option<Place>,
     pub(crate) priority: i64,
     pub(crate) weight: i64,
 }
@@ -80,8 +82,8 @@ pub(crate) struct TrunkEntry {
     pub(crate) uris: Vec<UriEntry>,
     pub(crate) primary_uri: Option<String>,
     pub(crate) fallback_uri: Option<String>,
-    /// `host[:port]` and its address, for trunks without origination URIs.
-    pub(crate) inbound_destination: Option<(String, SocketAddr)>,
+    /// For trunks without origination URIs.
+    pub(crate) inbound_destination: Option<Place>,
     /// How numbers are written to the PBX.
     pub(crate) format: NumberFormat,
     /// The number its calls go out as when the PBX names none.
@@ -91,6 +93,14 @@ pub(crate) struct TrunkEntry {
     pub(crate) webhook: Option<UrlCall>,
     pub(crate) secret: Option<SecretString>,
     pub(crate) previous_secret: Option<(SecretString, Timestamp)>,
+}
+
+impl TrunkEntry {
+    /// Where calls to its numbers go: its origination URIs, or else its destination.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        let alone = self.inbound_destination.iter().filter(|_| self.uris.is_empty());
+        self.uris.iter().filter_map(|uri| uri.place.as_ref()).chain(alone)
+    }
 }
 
 /// A number in service.
@@ -166,11 +176,10 @@ pub(crate) struct SourceEntry {
 pub(crate) struct CarrierEntry {
     pub(crate) id: CarrierId,
     pub(crate) name: String,
-    /// As the operator wrote it: what a TLS peer's certificate must be good for.
-    pub(crate) host: String,
-    /// Resolved at load and on every refresh; `None` while the name does not resolve.
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) transport: Transport,
+    /// As the operator wrote it.
+    pub(crate) place: Place,
+    /// Every address of it, as far as they are known now.
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) priority: i64,
     pub(crate) weight: i64,
     pub(crate) cps_limit: u32,
@@ -186,7 +195,8 @@ pub(crate) struct CarrierEntry {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<SecretString>,
     pub(crate) realm: Option<String>,
-    pub(crate) sources: Vec<SourceEntry>,
+    /// Where its calls come from, as the operator listed them; its own addresses when empty.
+    pub(crate) listed_sources: Vec<SourceEntry>,
     /// Register there with the user name and password.
     pub(crate) register: bool,
     pub(crate) enabled: bool,
@@ -194,6 +204,43 @@ pub(crate) struct CarrierEntry {
 
 /// What begins the prefixes of calls *to* numbers of ours.
 const INBOUND: &str = "in";
+
+impl CarrierEntry {
+    /// The transport it was given; `None` where its DNS records say.
+    pub(crate) fn transport(&self) -> Option<Transport> {
+        self.place.transport()
+    }
+
+    /// What its challenges are answered with.
+    pub(crate) fn credentials(&self) -> Option<RouteCredentials> {
+        let (username, password) = self.username.clone().zip(self.password.clone())?;
+        Some(RouteCredentials { username, password, realm: self.realm.clone() })
+    }
+
+    /// Whether its calls come from this address; what the operator listed goes before its own addresses. On this very
+    /// machine carriers are told apart by their ports.
+    pub(crate) fn is_source(&self, source: SocketAddr, with_port: bool) -> bool {
+        self.sources().any(|entry| {
+            entry.ip == source.ip()
+                && entry.port.is_some() == with_port
+                && entry.port.is_none_or(|port| port == source.port())
+        })
+    }
+
+    /// Whether its calls come from this host, whatever the port.
+    pub(crate) fn is_source_host(&self, ip: IpAddr) -> bool {
+        self.sources().any(|entry| entry.ip == ip)
+    }
+
+    fn sources(&self) -> impl Iterator<Item = SourceEntry> {
+        let own = self.listed_sources.is_empty().then_some(&self.addresses).into_iter().flatten();
+        let own = own.map(|address| SourceEntry {
+            ip: address.ip(),
+            port: address.ip().is_loopback().then(|| address.port()),
+        });
+        self.listed_sources.iter().copied().chain(own)
+    }
+}
 
 /// A rate deck: the longest matching prefix decides.
 #[derive(Clone, Debug, Default)]

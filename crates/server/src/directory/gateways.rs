@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{PoisonError, RwLock};
 
-use tandem_model::ports::{Gateway, GatewayHealth, Transport};
+use tandem_model::ports::{Gateway, GatewayHealth};
 
-use super::{Directory, UriEntry};
+use super::Directory;
+use crate::names::Place;
 
 /// Addresses that are down.
 #[derive(Default)]
@@ -25,6 +26,10 @@ impl Gateways {
         }
     }
 
+    pub(super) fn down(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn is_down(&self, address: SocketAddr) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&address)
     }
@@ -38,25 +43,23 @@ impl Directory {
 
     /// Gateways of carriers and of trunks' origination that are in use, each once.
     pub(super) fn gateways_in_use(&self) -> Vec<Gateway> {
+        self.places()
+            .iter()
+            .flat_map(|place| self.names.listed(place))
+            .map(|target| Gateway { address: target.address, transport: target.transport })
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .collect()
+    }
+
+    /// Every place calls may go to: of carriers and of trunks that are in use.
+    pub(super) fn places(&self) -> Vec<Place> {
         let mut found = HashSet::new();
-        for carrier in self.carriers().iter().filter(|carrier| carrier.enabled) {
-            found.extend(carrier.address.map(|address| Gateway { address, transport: carrier.transport }));
-        }
-        let udp = |address| Gateway { address, transport: Transport::Udp };
-        let by_uri = |uri: &UriEntry| {
-            let text = uri.uri.to_ascii_lowercase();
-            let transport = match text.split_once(";transport=").map(|(_, rest)| rest) {
-                Some(rest) if rest.starts_with("tls") => Transport::Tls,
-                Some(rest) if rest.starts_with("tcp") => Transport::Tcp,
-                _ => Transport::Udp,
-            };
-            uri.address.map(|address| Gateway { address, transport })
-        };
+        let carriers = self.carriers();
+        found.extend(carriers.iter().filter(|carrier| carrier.enabled).map(|carrier| carrier.place.clone()));
         for trunk in self.read(|table| table.trunks()) {
             if trunk.enabled && trunk.inbound {
-                found.extend(trunk.uris.iter().filter_map(by_uri));
-                let alone = trunk.inbound_destination.as_ref().filter(|_| trunk.uris.is_empty());
-                found.extend(alone.map(|(_, address)| udp(*address)));
+                found.extend(trunk.places().cloned());
             }
         }
         found.into_iter().collect()

@@ -2,7 +2,6 @@
 //! process changed something itself.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,14 +22,17 @@ use super::entry::{
     AccountEntry, ApplicationEntry, CarrierEntry, CredentialEntry, DeckEntry, EndpointEntry, NumberEntry,
     NumberFormat, TrunkEntry, UriEntry,
 };
-use super::sources::{network, option, sources};
+use super::sources::{listed_sources, network, option};
 use super::{CarrierOptions, Directory};
 use crate::auth::{Vault, VaultError, context};
+use crate::names::Place;
 
 /// A change made by another process is seen within this.
 const POLL: Duration = Duration::from_secs(1);
-/// Carriers' names are looked up again this often.
-const RESOLVE: Duration = Duration::from_mins(1);
+/// The names in use are told to those who look them up this often; nobody's are forgotten.
+const NAMES: Duration = Duration::from_mins(1);
+/// The start waits so long for the addresses of carriers and trunks.
+const FIRST_LOOKUPS: Duration = Duration::from_secs(3);
 
 /// The directory could not be filled.
 #[derive(Debug, Error)]
@@ -73,7 +75,6 @@ pub(crate) struct Feed {
     acls: Attached<AclRow>,
     uris: Attached<OriginationUriRow>,
     usernames: HashMap<String, String>,
-    carriers: HashMap<String, CarrierRow>,
 }
 
 impl Feed {
@@ -95,9 +96,9 @@ impl Feed {
             acls: Attached::default(),
             uris: Attached::default(),
             usernames: HashMap::new(),
-            carriers: HashMap::new(),
         };
         feed.load_all().await?;
+        feed.directory.names.settled(FIRST_LOOKUPS).await;
         Ok(feed)
     }
 
@@ -134,7 +135,7 @@ impl Feed {
             self.build_trunk(id)?;
         }
         for row in self.reader.directory_carriers().await? {
-            self.put_carrier(&row.id.to_string(), Some(row)).await?;
+            self.put_carrier(&row.id.to_string(), Some(row))?;
         }
         for row in self.reader.directory_decks().await? {
             self.put_deck(&row.id.clone(), Some(row)).await?;
@@ -146,14 +147,14 @@ impl Feed {
     /// Follows the feed until cancelled. A failed poll is tried again: the directory goes stale, not wrong.
     pub(crate) async fn follow(mut self, cancel: CancellationToken) {
         let nudge = self.nudge.clone();
-        let mut until_resolve = RESOLVE;
+        let mut until_names = NAMES;
         // From the first round on, changes wait for it.
         nudge.notify_one();
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = nudge.notified() => {}
-                () = tokio::time::sleep(POLL) => until_resolve = until_resolve.saturating_sub(POLL),
+                () = tokio::time::sleep(POLL) => until_names = until_names.saturating_sub(POLL),
             }
             self.directory.rounds.begin();
             match self.catch_up().await {
@@ -162,9 +163,9 @@ impl Feed {
                     tracing::error!(%error, "the directory could not follow the store; trying again")
                 }
             }
-            if until_resolve.is_zero() {
-                until_resolve = RESOLVE;
-                self.resolve_carriers().await;
+            if until_names.is_zero() {
+                until_names = NAMES;
+                self.directory.places().iter().for_each(|place| self.want(place));
             }
         }
     }
@@ -231,7 +232,7 @@ impl Feed {
             }
             DirectoryKind::Carrier => {
                 let row = self.reader.directory_carrier(id).await?;
-                self.put_carrier(id, row).await?;
+                self.put_carrier(id, row)?;
             }
             DirectoryKind::Deck => {
                 let row = self.reader.directory_deck(id).await?;
@@ -255,6 +256,9 @@ impl Feed {
 
     fn build_trunk(&self, id: TrunkId) -> Result<(), LoadError> {
         let entry = self.trunks.get(&id).map(|row| self.trunk_entry(row)).transpose()?;
+        if let Some(trunk) = entry.as_ref().filter(|trunk| trunk.enabled && trunk.inbound) {
+            trunk.places().for_each(|place| self.want(place));
+        }
         self.directory.write(|table| table.put_trunk(id, entry));
         Ok(())
     }
@@ -285,7 +289,7 @@ impl Feed {
             .filter(|uri| uri.enabled && uri.account == row.account)
             .map(|uri| UriEntry {
                 id: uri.id.clone(),
-                address: host_of_uri(&uri.uri).and_then(|host| resolve(&host)),
+                place: Place::of_uri(&uri.uri),
                 uri: uri.uri.clone(),
                 priority: uri.priority,
                 weight: uri.weight,
@@ -316,7 +320,7 @@ impl Feed {
             inbound_destination: row
                 .inbound_destination
                 .as_deref()
-                .and_then(|host| resolve(host).map(|address| (host.to_owned(), address))),
+                .and_then(|host| Place::of_host_port(host, None)),
             format: NumberFormat::parse(&row.number_format).unwrap_or(NumberFormat::Plus),
             caller_id: row.caller_id,
             recording: row.recording,
@@ -412,41 +416,39 @@ impl Feed {
         Ok(())
     }
 
-    async fn put_carrier(&mut self, id: &str, row: Option<CarrierRow>) -> Result<(), LoadError> {
+    fn put_carrier(&mut self, id: &str, row: Option<CarrierRow>) -> Result<(), LoadError> {
         let Ok(carrier) = id.parse() else { return Ok(()) };
-        let Some(row) = row else {
-            self.carriers.remove(id);
-            self.directory.write(|table| table.put_carrier(carrier, None));
-            return Ok(());
-        };
-        let entry = self.carrier_entry(&row).await?;
-        self.carriers.insert(id.to_owned(), row);
-        self.directory.write(|table| table.put_carrier(carrier, Some(entry)));
+        let entry = row.map(|row| self.carrier_entry(&row)).transpose()?;
+        if let Some(entry) = &entry {
+            self.want(&entry.place);
+        }
+        self.directory.write(|table| {
+            // Asked within the lock: addresses found meanwhile come after it.
+            let entry = entry.map(|mut entry| {
+                let known = self.directory.names.listed(&entry.place);
+                entry.addresses = known.into_iter().map(|target| target.address).collect();
+                entry
+            });
+            table.put_carrier(carrier, entry);
+        });
         Ok(())
     }
 
-    async fn carrier_entry(&self, row: &CarrierRow) -> Result<CarrierEntry, LoadError> {
-        // A literal IPv6 address may be written with brackets or without; a name never has either.
-        let host = row.host.trim_start_matches('[').trim_end_matches(']');
-        let address =
-            tokio::net::lookup_host((host, row.port as u16)).await.ok().and_then(|mut found| found.next());
-        let address = address.map(|found| SocketAddr::new(found.ip().to_canonical(), found.port()));
-        if address.is_none() {
-            tracing::warn!(carrier = %row.name, host = %row.host, "a carrier's host does not resolve; it takes no calls");
+    fn want(&self, place: &Place) {
+        if !self.directory.names.want(place) {
+            tracing::error!(name = %place, "too many names are kept; no call can go there");
         }
+    }
+
+    fn carrier_entry(&self, row: &CarrierRow) -> Result<CarrierEntry, LoadError> {
         let password = row.auth_password_sealed.as_deref();
         let (options, format) = (CarrierOptions::read(&row.options), NumberFormat::parse(&row.number_format));
         let format = format.unwrap_or(NumberFormat::Plus);
         Ok(CarrierEntry {
             id: row.id,
             name: row.name.clone(),
-            host: host.to_owned(),
-            address,
-            transport: match row.transport.as_str() {
-                "tcp" => Transport::Tcp,
-                "tls" => Transport::Tls,
-                _ => Transport::Udp,
-            },
+            place: Place::new(&row.host, row.port as u16, stored_transport(&row.transport)),
+            addresses: Vec::new(),
             priority: row.priority,
             weight: row.weight,
             cps_limit: u32::try_from(row.cps_limit).unwrap_or(u32::MAX),
@@ -460,21 +462,10 @@ impl Feed {
                 .map(|sealed| self.vault.open_secret(context::CARRIER_PASSWORD, sealed))
                 .transpose()?,
             realm: row.auth_realm.clone(),
-            sources: sources(row, address),
+            listed_sources: listed_sources(row),
             register: option(&row.options, "register"),
             enabled: row.enabled,
         })
-    }
-
-    async fn resolve_carriers(&mut self) {
-        for row in self.carriers.values() {
-            match self.carrier_entry(row).await {
-                Ok(entry) => self.directory.write(|table| table.put_carrier(row.id, Some(entry))),
-                Err(error) => {
-                    tracing::error!(%error, carrier = %row.name, "a carrier could not be refreshed")
-                }
-            }
-        }
     }
 
     async fn put_deck(&self, id: &str, row: Option<DeckRow>) -> Result<(), LoadError> {
@@ -518,21 +509,12 @@ fn method(text: &str) -> HttpMethod {
     HttpMethod::parse(text).unwrap_or_default()
 }
 
-/// `host[:port]` of a SIP URI.
-fn host_of_uri(uri: &str) -> Option<String> {
-    let rest = uri.trim().strip_prefix("sip:")?;
-    let rest = rest.split([';', '?']).next()?;
-    Some(rest.rsplit('@').next()?.to_owned())
-}
-
-/// An address, or the first one a name resolves to. Blocking, but only while the directory changes.
-fn resolve(host: &str) -> Option<SocketAddr> {
-    if let Ok(address) = host.parse() {
-        return Some(address);
+/// A stored transport; `any` leaves it to the records of the host.
+pub(crate) fn stored_transport(word: &str) -> Option<Transport> {
+    match word {
+        "any" => None,
+        "tcp" => Some(Transport::Tcp),
+        "tls" => Some(Transport::Tls),
+        _ => Some(Transport::Udp),
     }
-    if let Ok(ip) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        return Some(SocketAddr::new(ip, 5060));
-    }
-    let with_port = if host.contains(':') { host.to_owned() } else { format!("{host}:5060") };
-    with_port.to_socket_addrs().ok()?.next()
 }

@@ -126,7 +126,7 @@ impl ports::Directory for Directory {
                 table
                     .carriers()
                     .iter()
-                    .any(|carrier| carrier.address.is_some_and(|known| known.ip() == address.ip()))
+                    .any(|carrier| carrier.addresses.iter().any(|known| known.ip() == address.ip()))
             })
     }
 }

@@ -16,6 +16,7 @@ mod sources;
 mod table;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 pub(crate) use carrier_options::CarrierOptions;
 pub(crate) use entry::{
@@ -23,14 +24,19 @@ pub(crate) use entry::{
     TrunkEntry, UriEntry,
 };
 use gateways::Gateways;
-pub(crate) use load::{Feed, LoadError};
+pub(crate) use load::{Feed, LoadError, stored_transport};
 pub(crate) use locate::OurHosts;
 use rounds::Rounds;
 pub(crate) use sources::option as carrier_option;
 use table::Table;
 use tandem_model::{AccountId, ApplicationId, CarrierId, E164, TrunkId};
+use tokio_util::sync::CancellationToken;
 
 use crate::egress::EgressPolicy;
+use crate::names::{Names, Place, Target};
+
+/// A change that names a new host waits so long for its addresses.
+const FIRST_LOOKUP: Duration = Duration::from_secs(1);
 
 /// The directory of one node. Clones share it.
 #[derive(Clone)]
@@ -40,17 +46,19 @@ pub(crate) struct Directory {
     egress: Arc<EgressPolicy>,
     rounds: Arc<Rounds>,
     gateways: Arc<Gateways>,
+    names: Names,
 }
 
 impl Directory {
     /// An empty directory for these hosts; [`Feed`] fills it.
-    pub(crate) fn new(hosts: OurHosts, egress: Arc<EgressPolicy>) -> Self {
+    pub(crate) fn new(hosts: OurHosts, egress: Arc<EgressPolicy>, names: Names) -> Self {
         Self {
             table: Arc::default(),
             hosts: Arc::new(hosts),
             egress,
             rounds: Arc::new(Rounds::new()),
             gateways: Arc::default(),
+            names,
         }
     }
 
@@ -62,6 +70,40 @@ impl Directory {
     /// Wakes the feed and waits until this directory holds what was committed before now.
     pub(crate) async fn followed(&self, wake: impl FnOnce()) {
         self.rounds.next(wake).await;
+        self.names.settled(FIRST_LOOKUP).await;
+    }
+
+    /// Where to send for a place now, best first; gateways whose probes fail come last. Never waits.
+    pub(crate) fn targets(&self, place: &Place) -> Vec<Target> {
+        let mut targets = self.names.targets(place);
+        targets.sort_by_key(|target| self.is_down(target.address));
+        targets
+    }
+
+    /// Every address of a place in an order that stays, those that are down last: for what lasts longer than a call.
+    pub(crate) fn stable_targets(&self, place: &Place) -> Vec<Target> {
+        let mut targets = self.names.listed(place);
+        targets.sort_by_key(|target| self.is_down(target.address));
+        targets
+    }
+
+    /// Hosts whose addresses are kept.
+    pub(crate) fn names_kept(&self) -> usize {
+        self.names.count()
+    }
+
+    /// Addresses whose probes fail.
+    pub(crate) fn gateways_down(&self) -> usize {
+        self.gateways.down()
+    }
+
+    /// Looks up the hosts that carriers and trunks name, until cancelled.
+    pub(crate) async fn keep_names(self, cancel: CancellationToken) {
+        let moved = |place: &Place| {
+            let addresses: Vec<_> = self.names.listed(place).iter().map(|target| target.address).collect();
+            self.write(|table| table.move_carriers(place, &addresses));
+        };
+        self.names.clone().keep(moved, cancel).await;
     }
 
     /// Reads. A panic of a writer cannot leave an entry half replaced, so poison is not fatal.

@@ -8,16 +8,8 @@ use tandem_store::directory::CarrierRow;
 
 use super::entry::SourceEntry;
 
-/// Where a carrier's calls come from: what the operator listed, else its own address; a carrier on this very machine is told apart by
-/// its port.
-pub(super) fn sources(row: &CarrierRow, address: Option<SocketAddr>) -> Vec<SourceEntry> {
-    if row.source_addresses.is_empty() {
-        let port = |address: SocketAddr| address.ip().is_loopback().then(|| address.port());
-        return address
-            .map(|address| SourceEntry { ip: address.ip(), port: port(address) })
-            .into_iter()
-            .collect();
-    }
+/// Where the operator says that a carrier's calls come from.
+pub(super) fn listed_sources(row: &CarrierRow) -> Vec<SourceEntry> {
     row.source_addresses
         .iter()
         .filter_map(|text| {

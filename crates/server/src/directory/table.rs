@@ -12,6 +12,7 @@ use tandem_model::{AccountId, ApplicationId, CarrierId, E164, TrunkId};
 use super::entry::{
     AccountEntry, ApplicationEntry, CarrierEntry, DeckEntry, EndpointEntry, NumberEntry, TrunkEntry,
 };
+use crate::names::Place;
 
 /// Everything, indexed.
 #[derive(Default)]
@@ -94,6 +95,13 @@ impl Table {
         }
     }
 
+    /// The addresses of a place have changed.
+    pub(crate) fn move_carriers(&mut self, place: &Place, addresses: &[SocketAddr]) {
+        for carrier in self.carriers.iter_mut().filter(|carrier| carrier.place == *place) {
+            Arc::make_mut(carrier).addresses = addresses.to_vec();
+        }
+    }
+
     pub(crate) fn put_deck(&mut self, id: &str, entry: Option<DeckEntry>) {
         match entry {
             Some(entry) => drop(self.decks.insert(id.to_owned(), Arc::new(entry))),
@@ -162,14 +170,7 @@ impl Table {
     /// The carrier whose calls come from this address: an entry with the port beats one without.
     pub(crate) fn carrier_of_source(&self, source: SocketAddr) -> Option<Arc<CarrierEntry>> {
         let of = |with_port: bool| {
-            self.carriers.iter().find(|carrier| {
-                carrier.enabled
-                    && carrier.sources.iter().any(|entry| {
-                        entry.ip == source.ip()
-                            && entry.port.is_some() == with_port
-                            && entry.port.is_none_or(|port| port == source.port())
-                    })
-            })
+            self.carriers.iter().find(|carrier| carrier.enabled && carrier.is_source(source, with_port))
         };
         of(true).or_else(|| of(false)).cloned()
     }
@@ -187,8 +188,8 @@ impl Table {
         }
         let of_host = |carrier: &&Arc<CarrierEntry>| {
             carrier.enabled
-                && carrier.transport == transport
-                && carrier.sources.iter().any(|entry| entry.ip == source.ip())
+                && carrier.transport().is_none_or(|its| its == transport)
+                && carrier.is_source_host(source.ip())
         };
         self.carriers.iter().find(of_host).cloned()
     }

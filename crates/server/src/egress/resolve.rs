@@ -1,12 +1,13 @@
 //! Names to addresses, within [`DNS_TIMEOUT`]. `localhost` never leaves the machine (RFC 6761 §6.3);
 //! the caller judges every address that comes back.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
 /// How long a name may take.
 pub(super) const DNS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -26,7 +27,16 @@ pub struct SystemResolver {
 impl SystemResolver {
     /// Reads the system's resolver configuration.
     pub fn from_system() -> Self {
-        let dns = TokioResolver::builder_tokio().and_then(|mut builder| {
+        Self::asking(&[])
+    }
+
+    /// Asks these name servers, or the system's when there are none.
+    pub fn asking(servers: &[SocketAddr]) -> Self {
+        let builder = match crate::names::asking(servers) {
+            Some(config) => Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())),
+            None => TokioResolver::builder_tokio(),
+        };
+        let dns = builder.and_then(|mut builder| {
             let options = builder.options_mut();
             options.timeout = DNS_TIMEOUT / 2;
             options.attempts = 1;

@@ -18,7 +18,7 @@ struct Candidate {
     priority: i64,
     drawn: f64,
     host: String,
-    hop: NextHop,
+    hops: Vec<NextHop>,
 }
 
 impl Planner<'_> {
@@ -50,9 +50,9 @@ impl Planner<'_> {
         self.candidates(trunk)
             .into_iter()
             .take(MOST_URIS)
-            .map(|Candidate { host, hop, .. }| Route {
+            .map(|Candidate { host, hops, .. }| Route {
                 carrier: None,
-                destination: RouteDestination::Host(hop),
+                destination: RouteDestination::Hosts(hops),
                 request_uri: format!("sip:{written}@{host}"),
                 from_uri: format!("sip:{caller}@{}", self.directory.hosts().trunk_domain),
                 display_name: invite.display_name.clone().unwrap_or_default(),
@@ -69,17 +69,15 @@ impl Planner<'_> {
     fn candidates(&self, trunk: &TrunkEntry) -> Vec<Candidate> {
         let mut found: Vec<_> = trunk.uris.iter().filter_map(|uri| self.candidate(trunk, uri)).collect();
         if trunk.uris.is_empty() {
-            found.extend(trunk.inbound_destination.iter().map(|(host, address)| Candidate {
+            found.extend(trunk.inbound_destination.iter().map(|place| Candidate {
                 down: false,
                 priority: 0,
                 drawn: 0.0,
-                host: host.clone(),
-                hop: next_hop::to_uri("", host, *address),
+                host: place.to_string(),
+                hops: next_hop::to_customer(self.directory, place),
             }));
         }
-        found.retain(|candidate| {
-            tandem_model::ports::Directory::may_send_to(self.directory, candidate.hop.address)
-        });
+        found.retain(|candidate| !candidate.hops.is_empty());
         found.sort_by(|a, b| {
             (a.down, a.priority).cmp(&(b.down, b.priority)).then(b.drawn.total_cmp(&a.drawn))
         });
@@ -94,14 +92,14 @@ impl Planner<'_> {
             (false, true) => i64::MAX,
             (false, false) => uri.priority,
         };
-        let host = uri.uri.trim().trim_start_matches("sip:").split(';').next()?.rsplit('@').next()?;
-        let address = uri.address?;
+        let place = uri.place.as_ref()?;
+        let hops = next_hop::to_customer(self.directory, place);
         Some(Candidate {
-            down: self.directory.is_down(address),
+            down: next_hop::are_down(self.directory, &hops),
             priority,
             drawn: routing::weighted(uri.weight, draw()),
-            host: host.to_owned(),
-            hop: next_hop::to_uri(&uri.uri, host, address),
+            host: place.to_string(),
+            hops,
         })
     }
 }
