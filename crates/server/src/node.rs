@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use tandem_engine::{Engine, EngineConfig, EngineError, EngineHandle, Limits, Probing, Timing};
 use tandem_model::clock;
 use tandem_model::ports::{Observer, Ports};
@@ -16,13 +17,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::{Admission, HopSigner, Reaper};
+use crate::admission::{Admission, DEAD_AFTER, HopSigner, Reaper};
 use crate::advertised::Advertised;
 use crate::api::{self, AppState, Live, Shared};
 use crate::auth::{Vault, VaultError};
+use crate::certificate::Certificate;
 use crate::config::{CarriersConfig, Config, Loaded};
 use crate::directory::{Directory, Feed, LoadError, OurHosts};
-use crate::egress::{Egress, EgressPolicy};
+use crate::egress::{Egress, EgressPolicy, SystemResolver};
+use crate::names::{Means, Names, SystemDns, name_servers};
 use crate::registered_at;
 use crate::registrations::StoredRegistrations;
 use crate::sounds::{Espeak, SoundLibrary};
@@ -36,6 +39,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Floods of refusals are written down, and other nodes' calls to carriers counted, this often.
 const COUNT: Duration = Duration::from_secs(1);
+
 /// The reaper looks this often.
 const REAP: Duration = Duration::from_secs(5);
 
@@ -102,6 +106,7 @@ pub struct Node {
     cancel: CancellationToken,
     tasks: TaskTracker,
     fatal: watch::Receiver<Option<String>>,
+    certificate: Option<Arc<Certificate>>,
     _store: Arc<Store>,
 }
 
@@ -135,7 +140,14 @@ impl Node {
         let names = advertised.names(sip_bind).into_iter().chain([config.sip.registrar.clone()]).collect();
         let transports = Transports::of(&config.sip, sip_bind, options.dev.then_some(names))?;
         let policy = Arc::new(EgressPolicy { allow: config.webhooks.allow_private.clone() });
-        let directory = Directory::new(our_hosts(&config, sip_bind, advertised), policy.clone());
+        let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let servers = name_servers(&config.dns.servers).map_err(|text| {
+            StartError::Configuration(format!("dns.servers: {text} is no address of a name server"))
+        })?;
+        let certificate = transports.certificate.clone();
+        let names = looked_up(&servers, sip_bind, advertised, &transports)?;
+        let directory = Directory::new(our_hosts(&config, sip_bind, advertised), policy.clone(), names);
+        tasks.spawn(directory.clone().keep_names(cancel.clone()));
         let feed = Feed::load(directory.clone(), store.reader(), vault.clone()).await?;
         let secrets = Arc::new(directory.clone());
 
@@ -146,7 +158,8 @@ impl Node {
         };
         let zone = TimeZone::get(&config.billing.webhook_timezone)
             .map_err(|error| StartError::Configuration(format!("billing.webhook_timezone: {error}")))?;
-        let egress = Egress::new(policy.as_ref().clone())
+        let resolver = Arc::new(SystemResolver::asking(&servers));
+        let egress = Egress::with_resolver(policy.as_ref().clone(), resolver)
             .map_err(|error| StartError::Configuration(format!("outgoing HTTP: {error}")))?;
         let delivery_stop = CancellationToken::new();
         let deliveries = TaskTracker::new();
@@ -180,13 +193,14 @@ impl Node {
         let engine = Engine::start(engine_config, ports).await?;
 
         let (fail, fatal) = watch::channel(None);
-        let cancel = CancellationToken::new();
-        let tasks = TaskTracker::new();
         let reaper = Reaper::new(store.reader(), admission.clone());
-        tasks.spawn(reap(reaper, engine.clone(), cancel.clone()));
+        tasks.spawn(reap(reaper, directory.clone(), engine.clone(), cancel.clone()));
         tasks.spawn(beat(writer.clone(), fail, cancel.clone()));
         tasks.spawn(keep_count(store.reader(), writer.clone(), admission.clone(), cancel.clone()));
         tasks.spawn(registered_at::follow(directory.clone(), engine.clone(), cancel.clone()));
+        if let Some(certificate) = &certificate {
+            tasks.spawn(Arc::clone(certificate).follow(cancel.clone()));
+        }
         let nudge = feed.nudge();
         tasks.spawn(feed.follow(cancel.clone()));
 
@@ -207,7 +221,7 @@ impl Node {
             reader: store.reader(),
             writer: writer.clone(),
             directory,
-            live: Some(Live { admission, engine: engine.clone() }),
+            live: Some(Live { admission, engine: engine.clone(), certificate: certificate.clone() }),
             timelines,
             nudge,
         });
@@ -216,9 +230,27 @@ impl Node {
             routes = crate::dev::router(state.clone()).fallback_service(routes);
         }
         serve_http(&tasks, listener, routes, cancel.clone());
+        if !config.metrics.listen.is_empty() {
+            let place = address("metrics.listen", &config.metrics.listen)?;
+            let listener = TcpListener::bind(place)
+                .await
+                .map_err(|source| StartError::Listen { address: config.metrics.listen.clone(), source })?;
+            serve_http(&tasks, listener, crate::operator::metrics_routes(state.clone()), cancel.clone());
+        }
         let socket = config.node.data.join("admin.sock");
         serve_admin(&tasks, &socket, crate::operator::router(state), cancel.clone())?;
-        Ok(Self { api_url, engine, writer, deliveries, delivery_stop, cancel, tasks, fatal, _store: store })
+        Ok(Self {
+            api_url,
+            engine,
+            writer,
+            deliveries,
+            delivery_stop,
+            cancel,
+            tasks,
+            fatal,
+            certificate,
+            _store: store,
+        })
     }
 
     /// How clients reach the API.
@@ -239,6 +271,13 @@ impl Node {
     /// Where SIP over TLS is served, if it is.
     pub fn sip_tls_addr(&self) -> Option<SocketAddr> {
         self.engine.tls_addr()
+    }
+
+    /// Reads the certificate of SIP over TLS again; what is wrong with it is logged, and the old one stays.
+    pub fn renew_certificate(&self) {
+        if let Some(certificate) = &self.certificate {
+            let _ = certificate.renew();
+        }
     }
 
     /// Waits until the node cannot go on: another process took its name over, or the disk is gone.
@@ -264,13 +303,17 @@ impl Node {
 }
 
 /// The first sweep comes at once: people at both ends of an orphan wait in silence.
-async fn reap(reaper: Reaper, engine: EngineHandle, cancel: CancellationToken) {
+async fn reap(reaper: Reaper, directory: Directory, engine: EngineHandle, cancel: CancellationToken) {
     loop {
         match reaper.find().await {
             Ok(calls) if calls.is_empty() => {}
             Ok(calls) => {
                 let orphans = calls.iter().map(tandem_store::calls::LiveCall::orphan).collect();
-                let said = engine.end_orphans(orphans).await;
+                let credentials = calls.iter().filter_map(|call| {
+                    let carrier = directory.carrier(call.call.carrier?)?;
+                    Some((call.call.call, carrier.credentials()?))
+                });
+                let said = engine.end_orphans(orphans, credentials.collect()).await;
                 // Until their peers had time to answer, the rows stay: should this process die too, the next one says it again.
                 tokio::select! {
                     () = cancel.cancelled() => {}
@@ -314,6 +357,16 @@ async fn keep_count(reader: Reader, writer: Writer, admission: Admission, cancel
 async fn count_carriers(reader: &Reader, writer: &Writer, admission: &Admission) {
     if !admission.limits_carriers() {
         return;
+    }
+    match reader.nodes().await {
+        Ok(nodes) => {
+            let now = clock::wall();
+            let silence = SignedDuration::try_from(DEAD_AFTER).unwrap_or(SignedDuration::from_secs(15));
+            let lives = |heard: Timestamp| now.duration_since(heard) < silence;
+            let alive = nodes.iter().filter(|node| lives(node.heartbeat_at)).count();
+            admission.nodes_alive(u32::try_from(alive).unwrap_or(u32::MAX));
+        }
+        Err(error) => tracing::warn!(%error, "the nodes could not be counted; the last count stands"),
     }
     match reader.live_calls_to_carriers(writer.node()).await {
         Ok(counts) => admission.carriers_elsewhere(&counts.into_iter().collect()),
@@ -403,6 +456,25 @@ fn our_hosts(config: &Config, bind: SocketAddr, advertised: Advertised) -> OurHo
         application_domain: config.sip.application_domain.to_ascii_lowercase(),
         addresses: advertised.names(bind),
     }
+}
+
+/// Who answers for names, and what answers are of use here.
+fn looked_up(
+    servers: &[SocketAddr],
+    bind: SocketAddr,
+    advertised: Advertised,
+    transports: &Transports,
+) -> Result<Names, StartError> {
+    let dns = SystemDns::asking(servers).map_err(|error| {
+        StartError::Configuration(format!("the system's name servers: {error}; set dns.servers"))
+    })?;
+    let means = Means {
+        v4: advertised.ip.is_ipv4(),
+        v6: bind.is_ipv6() && (advertised.v6.is_some() || advertised.ip.is_ipv6()),
+        tcp: transports.tcp.is_some(),
+        tls: transports.tls.is_some(),
+    };
+    Ok(Names::new(Arc::new(dns), means))
 }
 
 fn probing(config: &CarriersConfig) -> Option<Probing> {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore};
 use tandem_engine::TlsConfig;
 use thiserror::Error;
 
+use crate::certificate::Certificate;
 use crate::config::SipConfig;
 use crate::node::StartError;
 
@@ -21,6 +22,8 @@ const OFF: &str = "off";
 pub(crate) struct Transports {
     pub(crate) tcp: Option<SocketAddr>,
     pub(crate) tls: Option<TlsConfig>,
+    /// What TLS shows; read again when its files change.
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 /// Why a certificate or key cannot be used.
@@ -60,48 +63,26 @@ impl Transports {
             value => Some(address("sip.tcp_listen", value)?),
         };
         if config.tls_listen == OFF {
-            return Ok(Self { tcp, tls: None });
+            return Ok(Self { tcp, tls: None, certificate: None });
         }
-        let server = server(config, names).map_err(|error| StartError::Configuration(error.to_string()))?;
-        let Some(server) = server else { return Ok(Self { tcp, tls: None }) };
+        let refused = |error: TlsError| StartError::Configuration(error.to_string());
+        let Some(certificate) = Certificate::of(config, names).map_err(refused)? else {
+            return Ok(Self { tcp, tls: None, certificate: None });
+        };
+        let server = certificate.server().map_err(refused)?;
         let bind = match config.tls_listen.as_str() {
             // 5061 beside 5060; a free port beside a free port.
             "" => SocketAddr::new(sip.ip(), if sip.port() == 0 { 0 } else { sip.port().saturating_add(1) }),
             value => address("sip.tls_listen", value)?,
         };
-        let client = client(config).map_err(|error| StartError::Configuration(error.to_string()))?;
-        Ok(Self { tcp, tls: Some(TlsConfig { bind, server, client }) })
+        let client = client(config).map_err(refused)?;
+        Ok(Self { tcp, tls: Some(TlsConfig { bind, server, client }), certificate: Some(certificate) })
     }
 }
 
 fn address(key: &'static str, value: &str) -> Result<SocketAddr, StartError> {
     let refused = || StartError::Address { key, value: value.to_owned() };
     value.to_socket_addrs().map_err(|_| refused())?.next().ok_or_else(refused)
-}
-
-/// What we show to those who connect; `None` when there is no certificate and none is to be made.
-pub(crate) fn server(
-    config: &SipConfig,
-    names: Option<Vec<String>>,
-) -> Result<Option<Arc<ServerConfig>>, TlsError> {
-    let (chain, key) = match (config.tls_certificate.as_str(), config.tls_key.as_str()) {
-        ("", "") => match names {
-            Some(names) => self_signed(names)?,
-            None => return Ok(None),
-        },
-        ("", _) | (_, "") => return Err(TlsError::Alone),
-        (certificate, key) => {
-            let chain = certificates("sip.tls_certificate", certificate)?;
-            let key = PrivateKeyDer::from_pem_file(Path::new(key))
-                .map_err(|error| unusable("sip.tls_key", key, error))?;
-            (chain, key)
-        }
-    };
-    let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    Ok(Some(Arc::new(server)))
 }
 
 /// Whose certificates carriers may have: the system's authorities and those the operator adds.
@@ -125,7 +106,7 @@ fn client(config: &SipConfig) -> Result<Arc<ClientConfig>, TlsError> {
     Ok(Arc::new(client))
 }
 
-fn certificates(key: &'static str, path: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn certificates(key: &'static str, path: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = CertificateDer::pem_file_iter(Path::new(path))
         .and_then(|found| found.collect::<Result<Vec<_>, _>>())
         .map_err(|error| unusable(key, path, error))?;
@@ -135,14 +116,15 @@ fn certificates(key: &'static str, path: &str) -> Result<Vec<CertificateDer<'sta
     Ok(chain)
 }
 
-fn unusable(key: &'static str, path: &str, reason: impl ToString) -> TlsError {
+pub(crate) fn unusable(key: &'static str, path: &str, reason: impl ToString) -> TlsError {
     TlsError::File { key, path: path.to_owned(), reason: reason.to_string() }
 }
 
-type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+/// A chain and its key.
+pub(crate) type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// A certificate nobody vouches for, new with each start: enough to try phones with.
-fn self_signed(names: Vec<String>) -> Result<Pair, TlsError> {
+pub(crate) fn self_signed(names: Vec<String>) -> Result<Pair, TlsError> {
     let made = rcgen::generate_simple_self_signed(names)?;
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     Ok((vec![made.cert.der().clone()], key.into()))
@@ -194,9 +176,12 @@ mod tests {
         std::fs::write(path("other"), other.signing_key.serialize_pem()).unwrap();
         std::fs::write(path("empty"), "").unwrap();
         let with = |certificate: &str, key: &str| {
-            server(&config(&[("sip.tls_certificate", &path(certificate)), ("sip.tls_key", &path(key))]), None)
-                .map(|server| server.is_some())
-                .map_err(|error| error.to_string())
+            Certificate::of(
+                &config(&[("sip.tls_certificate", &path(certificate)), ("sip.tls_key", &path(key))]),
+                None,
+            )
+            .map(|found| found.is_some())
+            .map_err(|error| error.to_string())
         };
         assert_eq!(with("certificate", "key"), Ok(true));
         for (certificate, key, says) in [
@@ -209,7 +194,7 @@ mod tests {
             let error = with(certificate, key).unwrap_err();
             assert!(error.contains(says), "{certificate} {key}: {error}");
         }
-        let alone = server(&config(&[("sip.tls_key", &path("key"))]), None);
+        let alone = Certificate::of(&config(&[("sip.tls_key", &path("key"))]), None);
         assert!(matches!(alone, Err(TlsError::Alone)));
     }
 }

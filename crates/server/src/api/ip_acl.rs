@@ -1,10 +1,11 @@
-//! IP access lists of trunks (REST reference §9.3): IPv4 addresses and networks, no wider than /24.
+//! IP access lists of trunks (REST reference §9.3): IPv4 addresses and networks, no wider than /24; IPv6 likewise, no wider
+//! than /48, which is what one site has (our own addition).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use axum::extract::{Path, State};
 use axum::routing::{get, post, put};
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Serialize;
 use serde_json::json;
 use tandem_model::{Ids, clock};
@@ -17,10 +18,15 @@ use super::window::WindowQuery;
 use super::{ApiError, AppState, Dialect, Effect, Payload, Posted, Query, Reply, Routes};
 use crate::auth::Scoped;
 
-/// The shortest prefix taken: wider networks need an operator.
+/// The shortest prefixes taken: wider networks need an operator.
 const PREFIX_MIN: u8 = 24;
+const PREFIX_MIN_V6: u8 = 48;
+/// Bits before the IPv4 address in a mapped one.
+const MAPPED_BITS: u8 = 96;
 /// Characters of a name at most.
 const NAME_MAX: usize = 500;
+/// What is said of anything that is no such address.
+const FORMAT: &str = "Invalid IP address format";
 /// Names of the address.
 const ADDRESS: [&str; 3] = ["ip_address", "cidr_ip", "ip"];
 
@@ -61,14 +67,45 @@ fn not_found() -> ApiError {
     ApiError::not_found("IP ACL not found").word("IP ACL not found")
 }
 
-/// An IPv4 address or network a customer may name as its own. `allowed` are the networks the operator opened:
-/// loopback is taken only when they cover it.
-pub(super) fn network(text: &str, allowed: &[IpNet]) -> Result<Ipv4Net, &'static str> {
-    const FORMAT: &str = "Invalid IP address format";
-    let network = match text.parse::<Ipv4Addr>() {
-        Ok(address) => Ipv4Net::from(address),
-        Err(_) => text.parse::<Ipv4Net>().map_err(|_| FORMAT)?,
+/// An address or network a customer may name as its own. `allowed` are the networks the operator opened: loopback is taken
+/// only when they cover it. A mapped address (`::ffff:192.0.2.1`) is judged as the IPv4 address it is.
+pub(super) fn network(text: &str, allowed: &[IpNet]) -> Result<IpNet, &'static str> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse::<IpNet>().map_err(|_| FORMAT)?,
     };
+    match network {
+        IpNet::V4(network) => of_v4(network, allowed),
+        IpNet::V6(network) => match network.network().to_ipv4_mapped() {
+            Some(address) => {
+                let bits = network.prefix_len().checked_sub(MAPPED_BITS).ok_or(FORMAT)?;
+                of_v4(Ipv4Net::new(address, bits).map_err(|_| FORMAT)?, allowed)
+            }
+            None => of_v6(network, allowed),
+        },
+    }
+}
+
+fn of_v6(network: Ipv6Net, allowed: &[IpNet]) -> Result<IpNet, &'static str> {
+    if network.prefix_len() < PREFIX_MIN_V6 {
+        return Err("IPv6 networks wider than /48 are not accepted");
+    }
+    let address = network.network();
+    let [first, second, ..] = address.segments();
+    let documentation = (first, second) == (0x2001, 0x0db8);
+    let link_local = first & 0xffc0 == 0xfe80;
+    // Below ::/16 lie addresses of other kinds, and this machine.
+    let other = first == 0 && !address.is_loopback();
+    if documentation || link_local || address.is_multicast() || other {
+        return Err(FORMAT);
+    }
+    if address.is_loopback() && !allowed.iter().any(|net| net.contains(&IpAddr::V6(address))) {
+        return Err(FORMAT);
+    }
+    Ok(IpNet::V6(network))
+}
+
+fn of_v4(network: Ipv4Net, allowed: &[IpNet]) -> Result<IpNet, &'static str> {
     if network.prefix_len() < PREFIX_MIN {
         return Err("Networks wider than /24 are not accepted");
     }
@@ -80,7 +117,7 @@ pub(super) fn network(text: &str, allowed: &[IpNet]) -> Result<Ipv4Net, &'static
     if a == 127 && !allowed.iter().any(|net| net.contains(&IpAddr::V4(network.network()))) {
         return Err(FORMAT);
     }
-    Ok(network)
+    Ok(IpNet::V4(network))
 }
 
 /// Create an entry, for one trunk (`trunk_id`) or for a trunk to name later (`ipacl_uuid`).
@@ -195,9 +232,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_ipv4_and_networks_no_wider_than_a_24() {
+    fn networks_are_no_wider_than_a_24_and_a_48_and_of_a_kind_that_can_call() {
         let loopback = ["127.0.0.0/8".parse().unwrap()];
-        for good in ["8.8.8.8", "10.1.2.3", "198.18.0.0/24", "9.9.9.9/32"] {
+        for good in [
+            "8.8.8.8",
+            "10.1.2.3",
+            "198.18.0.0/24",
+            "9.9.9.9/32",
+            "2001:4860::8888",
+            "2001:4860:7::/48",
+            "fd00:1:2::/64",
+            "::ffff:9.9.9.9",
+            "::ffff:9.9.9.0/120",
+        ] {
             assert!(network(good, &[]).is_ok(), "{good}");
         }
         for bad in [
@@ -206,7 +253,15 @@ mod tests {
             "8.8.8.8/23",
             "0.0.0.0/0",
             "::1",
-            "2001:4860::/64",
+            "2001:4860::/47",
+            "::/0",
+            "::",
+            "2001:db8::1",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:9.9.0.0/112",
+            "::ffff:127.0.0.1",
+            "::ffff:0.0.0.0/90",
             "203.0.113.7",
             "192.0.2.0/24",
             "198.51.100.9/32",
@@ -217,6 +272,8 @@ mod tests {
         ] {
             assert!(network(bad, &[]).is_err(), "{bad}");
         }
+        let own = ["::1/128".parse().unwrap()];
+        assert!(network("::1", &own).is_ok());
         assert!(network("127.0.0.1", &loopback).is_ok(), "development allows this machine");
     }
 }

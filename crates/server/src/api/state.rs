@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::admission::Admission;
 use crate::auth::Vault;
+use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::timeline::Timelines;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
 pub(crate) struct Live {
     pub(crate) admission: Admission,
     pub(crate) engine: EngineHandle,
+    /// Of SIP over TLS, where that is on.
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 impl AppState {

@@ -8,6 +8,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tandem_model::ports::Transport;
 use tandem_model::{CarrierId, ErrorCode, Ids, clock};
 use tandem_store::directory::CarrierRow;
 use tandem_store::resources::carrier::{PutCarrier, PutMode, RemoveCarrier};
@@ -17,10 +18,14 @@ use crate::api::{ApiError, AppState, Payload, RequestId, checks};
 use crate::auth::context;
 use crate::directory::CarrierOptions;
 use crate::directory::carrier_option;
+use crate::directory::stored_transport;
+use crate::names::{Place, Target};
 use crate::registered_at::words;
 
 /// Longest name or host.
 const TEXT_MAX: usize = 253;
+/// How calls may go there; `any` as the DNS records of its host say (RFC 3263).
+const TRANSPORTS: [&str; 4] = ["udp", "tcp", "tls", "any"];
 /// How numbers may be written.
 const FORMATS: [&str; 3] = ["e164-plus", "e164", "national"];
 /// Prefixes or sources of one carrier.
@@ -39,6 +44,7 @@ pub(super) fn routes() -> Router<AppState> {
 struct CarrierFields {
     name: Option<String>,
     host: Option<String>,
+    /// 0 where its SRV records or, without, its transport say.
     port: Option<u16>,
     transport: Option<String>,
     prefixes: Option<Vec<String>>,
@@ -69,7 +75,7 @@ impl CarrierFields {
             row.host = checks::text("host", Some(&host), TEXT_MAX)?;
         }
         if let Some(word) = self.transport {
-            row.transport = one_of("transport", word, &["udp", "tcp", "tls"])?;
+            row.transport = one_of("transport", word, &TRANSPORTS)?;
             let engine = state.live.as_ref().map(|live| &live.engine);
             let is_off = |address: Option<SocketAddr>| engine.is_some() && address.is_none();
             if row.transport == "tcp" && is_off(engine.and_then(|engine| engine.tcp_addr())) {
@@ -179,7 +185,7 @@ fn view(row: &CarrierRow) -> Value {
     json!({
         "caller_format": options.caller_format.as_deref().unwrap_or(&row.number_format),
         "failover": options.failover().statuses(),
-        "carrier_id": row.id, "name": row.name, "host": row.host, "port": row.port, "transport": row.transport,
+        "carrier_id": row.id, "name": row.name, "host": row.host, "port": port(row), "transport": row.transport,
         "prefixes": row.prefixes, "priority": row.priority, "weight": row.weight, "cps_limit": row.cps_limit,
         "concurrent_limit": row.concurrent_limit, "number_format": row.number_format,
         "username": row.auth_username, "has_password": row.auth_password_sealed.is_some(),
@@ -188,17 +194,42 @@ fn view(row: &CarrierRow) -> Value {
     })
 }
 
+/// The port as it is given, or as it follows from an address and a transport; SRV records say the rest.
+fn port(row: &CarrierRow) -> Option<u16> {
+    let given = u16::try_from(row.port).ok().filter(|port| *port != 0);
+    let transport = stored_transport(&row.transport);
+    given.or_else(|| Some(Place::new(&row.host, 0, transport).literal()?.0.port()))
+}
+
 /// The same with what a running node knows: whether the gateway is down, and how far our registration there has come.
 fn live_view(state: &AppState, row: &CarrierRow) -> Value {
     let mut shown = view(row);
     if let Some(live) = &state.live {
         let carriers = state.directory.carriers();
-        let address =
-            carriers.iter().find(|carrier| carrier.id == row.id).and_then(|carrier| carrier.address);
-        shown["down"] = json!(address.is_some_and(|address| state.directory.is_down(address)));
+        let targets = carriers
+            .iter()
+            .find(|carrier| carrier.id == row.id)
+            .map(|carrier| state.directory.stable_targets(&carrier.place))
+            .unwrap_or_default();
+        let is_down = |target: &Target| state.directory.is_down(target.address);
+        shown["down"] = json!(!targets.is_empty() && targets.iter().all(is_down));
+        shown["addresses"] = targets
+            .iter()
+            .map(|target| {
+                json!({"address": target.address, "transport": transport(target.transport), "down": is_down(target)})
+            })
+            .collect();
         shown["registration"] = json!(words(&live.engine.registrations(), row.id));
     }
     shown
+}
+
+fn transport(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+        Transport::Tls => "tls",
+    }
 }
 
 fn nobody(name: &str) -> ApiError {
@@ -225,7 +256,7 @@ async fn create(
         id: CarrierId(Ids::random()),
         name: String::new(),
         host: String::new(),
-        port: 5060,
+        port: 0,
         transport: "udp".to_owned(),
         priority: 1,
         weight: 10,

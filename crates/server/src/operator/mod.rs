@@ -12,6 +12,7 @@ mod decks;
 mod inventory;
 mod ledger;
 mod partners;
+mod status;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,12 +34,15 @@ use crate::auth::Vault;
 use crate::config::Loaded;
 use crate::directory::{Directory, OurHosts};
 use crate::egress::EgressPolicy;
+use crate::names::Names;
 use crate::node::{StartError, open_store, prepare_data};
 
 /// A deck of some hundred thousand prefixes is some megabytes.
 const BODY_MAX: usize = 64 * 1024 * 1024;
 /// Importing such a deck takes a while.
 const TIMEOUT: Duration = Duration::from_mins(5);
+
+pub(crate) use status::metrics_routes;
 
 /// The operator's routes.
 pub(crate) fn router(state: AppState) -> Router {
@@ -51,6 +55,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(countries::routes())
         .merge(ledger::routes())
         .merge(dead_letters::routes())
+        .merge(status::routes())
         .with_state(state);
     enclosed(routes, Canonical::default(), RequestLimits { timeout: TIMEOUT, body_bytes: BODY_MAX })
 }
@@ -70,7 +75,7 @@ pub async fn offline(
     let (writer, _events) = store.start_writer(WriterConfig::unfenced(clock::wall())).await?;
     let policy = Arc::new(EgressPolicy { allow: config.webhooks.allow_private.clone() });
     let state = AppState::new(Shared {
-        directory: Directory::new(no_hosts(), policy),
+        directory: Directory::new(no_hosts(), policy, Names::literals_only()),
         reader: store.reader(),
         writer: writer.clone(),
         live: None,

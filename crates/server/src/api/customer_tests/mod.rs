@@ -85,7 +85,11 @@ impl House {
             vault: Arc::new(Vault::from_master(&[7; 32])),
             reader: store.reader(),
             writer,
-            directory: Directory::new(hosts, Arc::new(EgressPolicy::public_only())),
+            directory: Directory::new(
+                hosts,
+                Arc::new(EgressPolicy::public_only()),
+                crate::names::Names::literals_only(),
+            ),
             live: None,
             timelines: None,
             nudge: Arc::new(Notify::new()),

@@ -72,7 +72,11 @@ impl House {
             vault: Arc::new(Vault::from_master(&[7; 32])),
             reader: store.reader(),
             writer,
-            directory: Directory::new(hosts, Arc::new(EgressPolicy { allow: Vec::new() })),
+            directory: Directory::new(
+                hosts,
+                Arc::new(EgressPolicy { allow: Vec::new() }),
+                crate::names::Names::literals_only(),
+            ),
             live: None,
             timelines: None,
             nudge: Arc::new(Notify::new()),
