@@ -146,6 +146,10 @@ pub(crate) enum AdminCommand {
     /// Events that were given up on.
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// How full the running node's tables and queues are, what it has counted, and the state of its certificate.
+    Status,
+    /// Read the certificate of SIP over TLS again; open connections stay.
+    RenewCertificate,
 }
 
 #[derive(Debug, Subcommand)]

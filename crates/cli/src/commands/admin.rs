@@ -101,6 +101,10 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
                 &["auth_id", "name", "email", "balance", "currency", "account_count"],
             )
         }),
+        AdminCommand::Status => OperatorRequest::get("/admin/status", status),
+        AdminCommand::RenewCertificate => {
+            OperatorRequest::post("/admin/certificate".to_owned(), json!({}), |_| "Read again.".to_owned())
+        }
         AdminCommand::Credit(movement) => money("credit", movement),
         AdminCommand::Adjust(movement) => money("adjust", movement),
         AdminCommand::Refund(movement) => money("refund", movement),
@@ -282,6 +286,22 @@ fn statuses(text: &str) -> anyhow::Result<Vec<u16>> {
         word.trim().parse::<u16>().with_context(|| format!("--failover: {word:?} is not a SIP status"))
     };
     text.split(',').map(status).collect()
+}
+
+/// The readings, and the certificate if there is one.
+fn status(value: &Value) -> String {
+    let mut text = output::table(&value["readings"], &["name", "value", "kind", "help"]);
+    let certificate = &value["certificate"];
+    if certificate.is_object() {
+        text += &format!("\nCertificate read {}", output::plain(&certificate["read_at"]));
+        if let Some(file) = certificate["file"].as_str() {
+            text += &format!(" from {file}");
+        }
+        if let Some(problem) = certificate["problem"].as_str() {
+            text += &format!("; what is there now is NOT in use: {problem}");
+        }
+    }
+    text
 }
 
 /// Only what was given.

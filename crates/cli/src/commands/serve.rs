@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &Arguments, serve: &Serve) -> anyhow::Result<()> {
     block_on(threads, async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let options = NodeOptions { dev: serve.dev, fault: serve.fault.clone() };
         let node = Node::start(loaded, options).await?;
         if serve.ready_json || arguments.json {
@@ -44,10 +45,13 @@ pub(crate) fn run(arguments: &Arguments, serve: &Serve) -> anyhow::Result<()> {
             }
         }
         eprintln!("Ready. API {}   SIP {places}", node.api_url());
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            fatal = node.failed() => anyhow::bail!("the node stopped: {fatal}"),
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => node.renew_certificate(),
+                fatal = node.failed() => anyhow::bail!("the node stopped: {fatal}"),
+            }
         }
         eprintln!("Draining: new calls are refused, live ones have {} s.", serve.drain);
         node.shutdown(Duration::from_secs(serve.drain)).await;

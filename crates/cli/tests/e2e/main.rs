@@ -7,10 +7,15 @@
 
 mod api_calls;
 mod cancel_and_failures;
+mod carrier_limits;
+mod certificate;
+mod fragments;
 mod hostile;
 mod inbound_calls;
 mod money_races;
+mod names;
 mod networks;
+mod readings;
 mod refusals;
 mod routing;
 mod stage;
