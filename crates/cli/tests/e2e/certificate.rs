@@ -21,14 +21,15 @@ use crate::stage::peer::free_port;
 use crate::stage::{CarrierPeer, PATIENCE, World, WorldOptions, carrier_side, until};
 
 const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
-const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// On 127.0.0.1 the ports of these tests are claimed by listening.
+const NODE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 4));
 const CALLED: &str = "919812345678";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renewed_certificate_is_shown_while_a_call_over_tls_stays_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| -> &'static str { folder.path().join(name).display().to_string().leak() };
-    let place = SocketAddr::new(LOCALHOST, free_port(LOCALHOST));
+    let place = SocketAddr::new(NODE, free_port(NODE));
     let first = write_pair(folder.path());
     let options = WorldOptions {
         environment: vec![

@@ -1,7 +1,7 @@
 //! Carriers and PBXes that are named: NAPTR, SRV and addresses of a name server of our own (RFC 3263), several addresses of
 //! one carrier within one attempt, names that move and name servers that fall silent. One node with many carriers.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const USER: &str = "pbx";
 const PASSWORD: &str = "correct-horse-7";
+/// Where TCP is listened to: on 127.0.0.1 the ports of these tests are claimed by listening.
+const STREAMS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 5));
 /// Seconds that answers are good where a test does not say: longer than any.
 const LONG: u32 = 600;
 
@@ -27,7 +29,7 @@ async fn named_carriers_and_pbxes_are_found_and_their_addresses_tried_in_turn() 
     let world = World::open(options, |_| Answer::status(204)).await;
     let echo = CarrierPeer::start(&carrier_side::echo(0)).await;
     let (world, dns, echo) = (&world, &dns, &echo);
-    dns.address("sbc.test", LONG, LOCALHOST);
+    dns.address("sbc.test", LONG, LOCALHOST).address("streams.test", LONG, STREAMS);
     let customer = world.customer("caller", 100.0, (1_000, 1_000)).await;
     let number = world.number(&customer).await;
     let trunk = world.trunk(&customer, "caller").await;
@@ -96,6 +98,11 @@ async fn refusing(status: &str) -> CarrierPeer {
     CarrierPeer::start(&carrier_side::refuse(status)).await
 }
 
+/// Waits until somebody listens for connections there, without making one: sipp would take it for its only call.
+async fn listening(port: u16) {
+    until("a listener", || async { TcpListener::bind((STREAMS, port)).is_err().then_some(()) }).await;
+}
+
 async fn echoing() -> CarrierPeer {
     CarrierPeer::start(&carrier_side::echo(0)).await
 }
@@ -158,15 +165,15 @@ async fn a_silent_target_gives_way_to_the_next_of_its_carrier(shop: &Shop<'_>, e
 }
 
 async fn a_target_that_refuses_connections_gives_way_to_the_next(shop: &Shop<'_>, echo: &CarrierPeer) {
-    let (closed, open) = (free_port(LOCALHOST), free_port(LOCALHOST));
+    let (closed, open) = (free_port(STREAMS), free_port(STREAMS));
     let sbc = Sipp::start(
         &carrier_side::echo(0),
-        SocketAddr::new(LOCALHOST, open),
+        SocketAddr::new(STREAMS, open),
         None,
         &["-t", "t1", "-rtp_echo", "-mi", "127.0.0.1", "-mp", &free_port(LOCALHOST).to_string()],
     );
-    until("a TCP carrier", || async { tokio::net::TcpStream::connect((LOCALHOST, open)).await.ok() }).await;
-    shop.dns.server("_sip._tcp.tcp.test", LONG, 1, 0, closed, "sbc.test").server(
+    listening(open).await;
+    shop.dns.server("_sip._tcp.tcp.test", LONG, 1, 0, closed, "streams.test").server(
         "_sip._tcp.tcp.test",
         LONG,
         2,
@@ -178,7 +185,7 @@ async fn a_target_that_refuses_connections_gives_way_to_the_next(shop: &Shop<'_>
     shop.talks("915000000001").await;
     assert!(sbc.logged().contains("INVITE +915000000001"), "{}", sbc.logged());
     // A carrier on TCP that cannot be reached at all gives way to the next carrier, on UDP.
-    shop.dns.server("_sip._tcp.gone.test", LONG, 1, 0, closed, "sbc.test");
+    shop.dns.server("_sip._tcp.gone.test", LONG, 1, 0, closed, "streams.test");
     shop.carrier("gone.test", "9159", json!({"transport": "tcp"})).await;
     shop.carrier("127.0.0.1", "9159", json!({"port": echo.address.port(), "priority": 2})).await;
     shop.talks("915900000001").await;
@@ -244,14 +251,14 @@ async fn a_name_that_moves_is_followed_and_one_nobody_answers_for_is_kept(shop: 
 
 async fn a_pbx_is_found_by_the_transport_its_uri_names(shop: &Shop<'_>) {
     let world = shop.world;
-    let (udp, port) = (CarrierPeer::start(&carrier_side::echo(0)).await, free_port(LOCALHOST));
+    let (udp, port) = (echoing().await, free_port(STREAMS));
     let tcp = Sipp::start(
         &carrier_side::echo(0),
-        SocketAddr::new(LOCALHOST, port),
+        SocketAddr::new(STREAMS, port),
         None,
         &["-t", "t1", "-rtp_echo", "-mi", "127.0.0.1", "-mp", &free_port(LOCALHOST).to_string()],
     );
-    until("a TCP PBX", || async { tokio::net::TcpStream::connect((LOCALHOST, port)).await.ok() }).await;
+    listening(port).await;
     shop.dns.server("_sip._udp.pbx.test", LONG, 1, 0, udp.address.port(), "sbc.test").server(
         "_sip._tcp.pbx.test",
         LONG,

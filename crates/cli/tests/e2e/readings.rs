@@ -12,11 +12,12 @@ use crate::stage::peer::free_port;
 use crate::stage::{Caller, CarrierPeer, Dialog, World, WorldOptions, carrier_side, until};
 
 const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// On 127.0.0.1 the ports of these tests are claimed by listening.
+const NODE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 4));
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_are_shown_during_a_call_and_are_empty_after_it() {
-    let metrics = format!("127.0.0.1:{}", free_port(LOCALHOST));
+    let metrics = format!("{NODE}:{}", free_port(NODE));
     let options = WorldOptions {
         // 64×T1, for which transactions are kept, is 2.6 s.
         environment: vec![("TANDEM_SIP__T1_MS", "40"), ("TANDEM_METRICS__LISTEN", metrics.clone().leak())],

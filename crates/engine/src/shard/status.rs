@@ -23,7 +23,7 @@ impl Shard {
                 sip.client_transactions,
             ),
             Reading::drains("sip_index_entries", "ways to find legs and transactions", sip.index_entries),
-            Reading::drains("sip_timers", "deadlines waiting, stale ones included", sip.timers),
+            Reading::stays("sip_timers", "deadlines waiting, those of what is over included", sip.timers),
             Reading::drains(
                 "sip_leg_owners",
                 "SIP legs whose events go to a session",
