@@ -179,7 +179,7 @@ async fn a_target_that_refuses_connections_gives_way_to_the_next(shop: &Shop<'_>
         2,
         0,
         open,
-        "sbc.test",
+        "streams.test",
     );
     shop.carrier("tcp.test", "915", json!({"transport": "tcp"})).await;
     shop.talks("915000000001").await;
@@ -265,7 +265,7 @@ async fn a_pbx_is_found_by_the_transport_its_uri_names(shop: &Shop<'_>) {
         1,
         0,
         port,
-        "sbc.test",
+        "streams.test",
     );
     let network = SocketAddr::new(PBX, free_port(PBX));
     world.carrier("network in", network, &["000"], 9).await;

@@ -6,11 +6,13 @@ pub(crate) mod peer;
 pub(crate) mod wire;
 pub(crate) mod world;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_engine::{Engine, EngineConfig, EngineHandle};
+use tandem_model::entropy;
 use tandem_model::ports::{Failover, NextHop, Route, RouteDestination, Transport};
 
 pub(crate) use audio::Voice;
@@ -21,6 +23,11 @@ pub(crate) use world::World;
 /// Nothing in a test takes longer, or it is a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Where engines listen.
+const PORTS: Range<u16> = 3_000..5_000;
+/// Ports looked at before the system is asked for one.
+const ATTEMPTS: usize = 32;
+
 /// An engine on a free port in front of `world`.
 pub(crate) async fn engine(world: &Arc<World>) -> EngineHandle {
     engine_with(world, |_| {}).await
@@ -28,11 +35,23 @@ pub(crate) async fn engine(world: &Arc<World>) -> EngineHandle {
 
 /// The same, configured.
 pub(crate) async fn engine_with(world: &Arc<World>, adjust: impl FnOnce(&mut EngineConfig)) -> EngineHandle {
-    let mut config = EngineConfig::new(loopback(0), [7; 32]);
+    let mut config = EngineConfig::new(loopback(own_port()), [7; 32]);
     config.limits.receive_buffer_bytes = 1 << 20;
     config.timing.settle_grace = Duration::from_millis(800);
     adjust(&mut config);
     Engine::start(config, world.ports()).await.expect("the engine starts")
+}
+
+/// A port for an engine, below those that the system hands out: one that stops and starts again at its port must not find
+/// that another test, which asked for any port, was given it meanwhile.
+fn own_port() -> u16 {
+    for _ in 0..ATTEMPTS {
+        let port = PORTS.start + (entropy::number() % PORTS.len() as u64) as u16;
+        if UdpSocket::bind(loopback(port)).is_ok() && TcpListener::bind(loopback(port)).is_ok() {
+            return port;
+        }
+    }
+    0
 }
 
 /// 127.0.0.1 at a port.

@@ -18,7 +18,7 @@ struct Zone {
     asked: Mutex<Vec<String>>,
 }
 
-const TTL: Duration = Duration::from_secs(300);
+const TTL: Duration = Duration::from_mins(5);
 
 impl Zone {
     fn answer<T: Clone>(&self, question: String, found: Option<&Vec<T>>) -> Result<Answer<T>, Unanswered> {
