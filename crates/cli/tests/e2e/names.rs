@@ -186,10 +186,10 @@ async fn a_target_that_refuses_connections_gives_way_to_the_next(shop: &Shop<'_>
     assert!(sbc.logged().contains("INVITE +915000000001"), "{}", sbc.logged());
     // A carrier on TCP that cannot be reached at all gives way to the next carrier, on UDP.
     shop.dns.server("_sip._tcp.gone.test", LONG, 1, 0, closed, "streams.test");
-    shop.carrier("gone.test", "9159", json!({"transport": "tcp"})).await;
-    shop.carrier("127.0.0.1", "9159", json!({"port": echo.address.port(), "priority": 2})).await;
-    shop.talks("915900000001").await;
-    assert_eq!(echo.invited("+915900000001"), 1);
+    shop.carrier("gone.test", "9199", json!({"transport": "tcp"})).await;
+    shop.carrier("127.0.0.1", "9199", json!({"port": echo.address.port(), "priority": 2})).await;
+    shop.talks("919900000001").await;
+    assert_eq!(echo.invited("+919900000001"), 1);
 }
 
 async fn a_persons_no_ends_the_search_at_the_first_target(shop: &Shop<'_>, echo: &CarrierPeer) {

@@ -40,7 +40,7 @@ fn live(state: &AppState) -> Result<&Live, ApiError> {
 async fn readings(state: &AppState) -> Result<Vec<Reading>, ApiError> {
     let mut readings = live(state)?.engine.readings().await;
     readings.extend([
-        Reading::drains("writer_queue", "writes waiting for the store", state.writer.waiting()),
+        Reading::drains("writer_queue", "writes waiting for the store", state.writer.backlog()),
         Reading::stays(
             "names",
             "hosts of carriers and trunks whose addresses are kept",
