@@ -150,6 +150,11 @@ pub(crate) enum AdminCommand {
     Status,
     /// Read the certificate of SIP over TLS again; open connections stay.
     RenewCertificate,
+    /// Sources that nothing is read from, because they guessed passwords or probed.
+    #[command(subcommand)]
+    Bans(BansCommand),
+    /// What the SIP edge has dropped since the node started, and why.
+    Edge,
 }
 
 #[derive(Debug, Subcommand)]
@@ -336,6 +341,20 @@ pub(crate) enum DeadLettersCommand {
     Replay {
         /// Event id, or `all`.
         event: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BansCommand {
+    /// List the bans in force, the latest first.
+    List,
+    /// Listen to a source again; what led to its ban is forgotten.
+    #[command(
+        after_help = "Example:\n  tandem admin bans lift 203.0.113.9\n  tandem admin bans lift 2001:db8:1:2::/64"
+    )]
+    Lift {
+        /// An IP address, or a network as it is listed.
+        source: String,
     },
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tandem_callflow::CallSetup;
 
+use crate::gate::BanRules;
+
 /// Everything the engine needs to know of its surroundings.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -43,6 +45,8 @@ pub struct EngineConfig {
     pub apology: String,
     /// What is bounded.
     pub limits: Limits,
+    /// What unknown sources may do.
+    pub edge: EdgeLimits,
     /// How long things may take.
     pub timing: Timing,
 }
@@ -80,8 +84,6 @@ pub struct Limits {
     pub connections: usize,
     /// Of those, what one source address may open: an office of phones behind one NAT is one source.
     pub connections_per_source: usize,
-    /// Challenges and refusals without a session, per second: what strangers can make us say.
-    pub stateless_answers_per_s: u32,
     /// New calls are answered 503 while messages and sessions wait longer than this for the signalling thread; zero: they
     /// may wait for ever.
     pub wait: Duration,
@@ -89,6 +91,67 @@ pub struct Limits {
     pub retry_after_s: u32,
     /// `SO_RCVBUF` asked of the kernel, bytes.
     pub receive_buffer_bytes: usize,
+}
+
+/// What sources may do that are neither carriers nor on an IP ACL. A source is an IPv4 address or an IPv6 /64; rates are
+/// messages a second, and 0 is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EdgeLimits {
+    /// Datagrams of one source that has proven nothing.
+    pub stranger_rate_per_s: u32,
+    /// What such a source may save up.
+    pub stranger_burst: u32,
+    /// Datagrams of all such sources together.
+    pub strangers_per_s: u32,
+    /// Datagrams of one source that has proven itself.
+    pub proven_rate_per_s: u32,
+    /// What such a source may save up.
+    pub proven_burst: u32,
+    /// How long a source counts as proven after a right answer to a challenge.
+    pub proven_for: Duration,
+    /// How long after a request of ours to it.
+    pub asked_for: Duration,
+    /// Challenges and refusals to sources that have proven nothing.
+    pub answers_per_s: u32,
+    /// Wrong answers to live challenges within [`Self::ban_window`] that ban a source; 0 bans nobody.
+    pub ban_after: u32,
+    /// See [`Self::ban_after`].
+    pub ban_window: Duration,
+    /// Length of a first ban; each further one is four times as long.
+    pub ban: Duration,
+    /// Longest ban.
+    pub longest_ban: Duration,
+}
+
+impl EdgeLimits {
+    /// The rules of bans.
+    pub(crate) fn bans(&self) -> BanRules {
+        BanRules {
+            offences: self.ban_after,
+            window_s: self.ban_window.as_secs(),
+            first_s: self.ban.as_secs(),
+            longest_s: self.longest_ban.as_secs(),
+        }
+    }
+}
+
+impl Default for EdgeLimits {
+    fn default() -> Self {
+        Self {
+            stranger_rate_per_s: 30,
+            stranger_burst: 200,
+            strangers_per_s: 10_000,
+            proven_rate_per_s: 2_000,
+            proven_burst: 4_000,
+            proven_for: Duration::from_hours(1),
+            asked_for: Duration::from_mins(5),
+            answers_per_s: 5_000,
+            ban_after: 20,
+            ban_window: Duration::from_mins(10),
+            ban: Duration::from_mins(15),
+            longest_ban: Duration::from_hours(24),
+        }
+    }
 }
 
 /// Durations. Tests shorten them; the defaults are the contract's.
@@ -144,6 +207,7 @@ impl EngineConfig {
             user_agent: "Tandem".to_owned(),
             apology: CallSetup::APOLOGY.to_owned(),
             limits: Limits::default(),
+            edge: EdgeLimits::default(),
             timing: Timing::default(),
         }
     }
@@ -166,7 +230,6 @@ impl Default for Limits {
             forks: 10,
             connections: 10_000,
             connections_per_source: 500,
-            stateless_answers_per_s: 5_000,
             wait: Duration::from_millis(150),
             retry_after_s: 10,
             receive_buffer_bytes: 4 << 20,

@@ -8,12 +8,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tandem_model::ports::{AdmittedLeg, Ports, RouteCredentials};
-use tandem_model::{ApplicationPlan, CallId, CarrierId, HangupSource, OrphanCall, entropy};
+use tandem_model::{ApplicationPlan, CallId, CarrierId, HangupSource, OrphanCall, clock, entropy};
 use thiserror::Error;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::EngineConfig;
+use crate::gate::{Ban, Bans, EdgeCounters, EdgeCounts, Source};
 use crate::gateway::{GatewayAccount, RegistrationBoard, RegistrationState};
 use crate::live::LiveCalls;
 use crate::rtp::{MediaPlane, MediaPlaneConfig, Wake};
@@ -37,6 +38,8 @@ pub struct EngineHandle {
 struct Inner {
     locals: Locals,
     board: RegistrationBoard,
+    bans: Arc<Bans>,
+    counters: Arc<EdgeCounters>,
     live: Arc<LiveCalls>,
     commands: mpsc::Sender<Command>,
     media: MediaPlane,
@@ -124,6 +127,8 @@ impl Engine {
         .map_err(|error| EngineError::Media(error.to_string()))?;
         let live = Arc::new(LiveCalls::default());
         let board = RegistrationBoard::default();
+        let bans = Arc::new(Bans::new(config.edge.bans()));
+        let counters = Arc::new(EdgeCounters::default());
         let (commands, inbox) = mpsc::channel(COMMAND_CAPACITY);
         let (ready, started) = oneshot::channel();
         let limit = config.limits.sessions;
@@ -137,6 +142,8 @@ impl Engine {
             tcp,
             tls,
             board: board.clone(),
+            bans: Arc::clone(&bans),
+            counters: Arc::clone(&counters),
             commands: inbox,
             ready,
         };
@@ -150,7 +157,8 @@ impl Engine {
             Err(_) => return Err(EngineError::Thread(io::ErrorKind::UnexpectedEof.into())),
         }
         let locals = Locals { udp: local, tcp: tcp_local, tls: tls_local };
-        let inner = Inner { locals, board, live, commands, media, limit, thread: Mutex::new(Some(thread)) };
+        let thread = Mutex::new(Some(thread));
+        let inner = Inner { locals, board, bans, counters, live, commands, media, limit, thread };
         Ok(EngineHandle { inner: Arc::new(inner) })
     }
 }
@@ -235,6 +243,23 @@ impl EngineHandle {
             waiting,
         ));
         readings
+    }
+
+    /// The sources that are not listened to, the latest banned first.
+    pub fn bans(&self) -> Vec<Ban> {
+        self.inner.bans.list(clock::wall().as_second().unsigned_abs())
+    }
+
+    /// Lifts the ban of a source, as it is listed or by any address of it; `None` if the text is no address, else whether
+    /// there was a ban.
+    pub fn lift_ban(&self, source: &str) -> Option<bool> {
+        let source = source.parse::<Source>().ok()?;
+        Some(self.inner.bans.lift(clock::wall().as_second().unsigned_abs(), source))
+    }
+
+    /// What the edge has dropped since the start.
+    pub fn edge_counts(&self) -> EdgeCounts {
+        self.inner.counters.read()
     }
 
     /// Sessions alive, those that only wait for their end to be stored included.

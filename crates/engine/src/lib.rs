@@ -7,8 +7,10 @@
 //! it asks through [`tandem_model::ports`].
 
 mod config;
+mod gate;
 mod gateway;
 mod handle;
+mod limiter;
 mod live;
 mod overload;
 pub mod rtp;
@@ -17,7 +19,8 @@ mod shard;
 pub mod simulator;
 mod status;
 
-pub use config::{EngineConfig, Limits, Probing, Timing, TlsConfig};
+pub use config::{EdgeLimits, EngineConfig, Limits, Probing, Timing, TlsConfig};
+pub use gate::{Ban, EdgeCounts};
 pub use gateway::{GatewayAccount, RegistrationState};
 pub use handle::{Engine, EngineError, EngineHandle, OriginateError, Origination};
 pub use status::{Reading, ReadingKind};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use tandem_engine::{Engine, EngineConfig, EngineError, EngineHandle, Limits, Probing, Timing};
+use tandem_engine::{EdgeLimits, Engine, EngineConfig, EngineError, EngineHandle, Limits, Probing, Timing};
 use tandem_model::clock;
 use tandem_model::ports::{Observer, Ports};
 use tandem_store::nodes::Heartbeat;
@@ -22,7 +22,7 @@ use crate::advertised::Advertised;
 use crate::api::{self, AppState, Live, Shared};
 use crate::auth::{Vault, VaultError};
 use crate::certificate::Certificate;
-use crate::config::{CarriersConfig, Config, Loaded};
+use crate::config::{CarriersConfig, Config, EdgeConfig, Loaded};
 use crate::directory::{Directory, Feed, LoadError, OurHosts};
 use crate::egress::{Egress, EgressPolicy, SystemResolver};
 use crate::names::{Means, Names, SystemDns, name_servers};
@@ -485,6 +485,22 @@ fn probing(config: &CarriersConfig) -> Option<Probing> {
     })
 }
 
+fn edge_limits(edge: &EdgeConfig) -> EdgeLimits {
+    EdgeLimits {
+        stranger_rate_per_s: edge.stranger_rate_per_s,
+        stranger_burst: edge.stranger_burst,
+        strangers_per_s: edge.strangers_per_s,
+        proven_rate_per_s: edge.proven_rate_per_s,
+        proven_burst: edge.proven_burst,
+        answers_per_s: edge.answers_per_s,
+        ban_after: edge.ban_after,
+        ban_window: Duration::from_secs(edge.ban_window_s),
+        ban: Duration::from_secs(edge.ban_s),
+        longest_ban: Duration::from_secs(edge.ban_longest_s),
+        ..EdgeLimits::default()
+    }
+}
+
 fn engine_config(
     config: &Config,
     bind: SocketAddr,
@@ -511,6 +527,7 @@ fn engine_config(
             connections_per_source: config.sip.max_connections_per_source,
             ..Limits::default()
         },
+        edge: edge_limits(&config.edge),
         timing: Timing {
             ring_timeout: Duration::from_secs(u64::from(config.sip.ring_timeout_s)),
             media_timeout: Duration::from_secs(u64::from(config.sip.media_timeout_s)),

@@ -17,9 +17,10 @@ mod transaction;
 
 pub use endpoint::{
     AckTiming, AddressGuard, Advertised, Body, ChallengeKind, CommandError, CourtesyGuard, DialogSnapshot,
-    Endpoint, EndpointConfig, EndpointStats, Event, Input, LARGE_REQUEST_BYTES, LegId, Limits, NatPolicy,
-    Outcome, OutgoingInvite, OutgoingRequest, Output, Packet, Party, PendingInvite, Reason, ReasonProtocol,
-    RequestFacts, RequestId, ResponseFacts, SnapshotRole, SnapshotState, Termination, Timers, TransactionId,
+    Door, Endpoint, EndpointConfig, EndpointStats, Event, Input, Knock, LARGE_REQUEST_BYTES, LegId, Limits,
+    NatPolicy, Outcome, OutgoingInvite, OutgoingRequest, Output, Packet, Party, PendingInvite, Reason,
+    ReasonProtocol, RequestFacts, RequestId, ResponseFacts, SnapshotRole, SnapshotState, Termination, Timers,
+    TransactionId,
 };
 pub use flow::{Flow, Transport};
 pub use identity::{call_id_of, shard_of};

@@ -2,7 +2,9 @@
 //! of the product.
 
 pub mod databases;
+mod flood;
 mod hearing;
+mod lines;
 mod name_server;
 mod nat;
 mod platform;
@@ -10,8 +12,11 @@ mod rest;
 mod sink;
 mod sipp;
 mod softphone;
+mod spray;
 
+pub use flood::{Flood, FloodReport};
 pub use hearing::Hearing;
+pub use lines::{Lines, LinesReport};
 pub use name_server::NameServer;
 pub use nat::{Namespace, NatBinding, NatOptions, UdpNat};
 pub use platform::{Platform, PlatformOptions};
@@ -19,3 +24,4 @@ pub use rest::{Credentials, Reply, over_socket, rest};
 pub use sink::{Answer, Request, Sink};
 pub use sipp::{Sipp, SippOutcome};
 pub use softphone::{PhonePlace, PhoneSettings, Softphone};
+pub use spray::{Spray, SprayReport};

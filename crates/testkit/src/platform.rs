@@ -76,6 +76,12 @@ impl Platform {
         &self.data
     }
 
+    /// What it was told by the environment.
+    pub fn environment(&self, name: &str) -> Option<&str> {
+        let told = self.options.environment.iter().rev().find(|(told, _)| told == name);
+        told.map(|(_, value)| value.as_str())
+    }
+
     /// The process id of the server.
     pub fn pid(&self) -> u32 {
         self.child.id()

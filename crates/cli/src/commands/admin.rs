@@ -10,8 +10,8 @@ use tandem_server::config::{Loaded, Overrides};
 
 use super::{block_on, load};
 use crate::arguments::{
-    Admin, AdminCommand, Arguments, CarrierCommand, CarrierFields, DeadLettersCommand, InventoryCommand,
-    MoneyMovement, PartnerCommand, RatesCommand,
+    Admin, AdminCommand, Arguments, BansCommand, CarrierCommand, CarrierFields, DeadLettersCommand,
+    InventoryCommand, MoneyMovement, PartnerCommand, RatesCommand,
 };
 use crate::{http as wire, output};
 
@@ -207,6 +207,20 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
                 format!("{} events will be sent again", output::plain(&value["replayed"]))
             })
         }
+        AdminCommand::Bans(BansCommand::List) => OperatorRequest::get("/admin/bans", |value| {
+            output::table(&value["bans"], &["source", "reason", "since", "until", "times", "dropped"])
+        }),
+        AdminCommand::Bans(BansCommand::Lift { source }) => OperatorRequest {
+            method: Method::DELETE,
+            path: format!("/admin/bans/{}", encoded(source)),
+            body: None,
+            text: |value| format!("{} is listened to again.", output::plain(&value["lifted"])),
+        },
+        AdminCommand::Edge => OperatorRequest::get("/admin/edge", |value| {
+            let dropped = value["dropped"].as_object().into_iter().flatten();
+            let lines = dropped.map(|(name, count)| format!("{name:<16} {}", output::plain(count)));
+            lines.collect::<Vec<_>>().join("\n")
+        }),
     })
 }
 

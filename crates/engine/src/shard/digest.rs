@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use tandem_model::entropy;
 use tandem_model::ports::{DigestPolicy, DigestScope, Directory};
+use tandem_model::{clock, entropy};
 use tandem_sip::RequestFacts;
 use tandem_sip::digest::{
     ChallengePolicy, DigestServer, FailureLedger, Freshness, NonceMint, RequestFacts as DigestRequest,
     Verdict, ha1, parse_authorization,
 };
+
+use super::{Shard, now_s};
 
 /// Most Authorization headers of one request that are looked at.
 const MAX_CREDENTIALS: usize = 4;
@@ -28,6 +30,12 @@ pub(crate) struct Demand<'a> {
     pub(crate) scope: DigestScope,
     pub(crate) realm: &'a str,
     pub(crate) policy: DigestPolicy,
+}
+
+/// What came of a request's answer, and whether it was a wrong one to a live challenge.
+struct Judgement {
+    proof: Proof,
+    is_guess: bool,
 }
 
 /// The outcome.
@@ -52,12 +60,25 @@ impl Guard {
     }
 
     /// Judges a request at `now` (seconds since the epoch).
-    pub(crate) fn judge(
+    fn judge(
         &mut self,
         now: u64,
         directory: &dyn Directory,
         request: &RequestFacts,
         demand: &Demand<'_>,
+    ) -> Judgement {
+        let mut is_guess = false;
+        let proof = self.weigh(now, directory, request, demand, &mut is_guess);
+        Judgement { proof, is_guess }
+    }
+
+    fn weigh(
+        &mut self,
+        now: u64,
+        directory: &dyn Directory,
+        request: &RequestFacts,
+        demand: &Demand<'_>,
+        is_guess: &mut bool,
     ) -> Proof {
         let source = request.flow.remote.ip();
         let policy = challenge_policy(demand.policy);
@@ -96,6 +117,7 @@ impl Guard {
             Verdict::Stale => self.ask(now, source, demand.realm, policy, Freshness::Stale),
             Verdict::UnknownRealm => self.ask(now, source, demand.realm, policy, Freshness::New),
             Verdict::WrongPassword { username } => {
+                *is_guess = true;
                 if self.ledger.record(now, source, &username, &authorization.response).is_some() {
                     tracing::warn!(%source, "a source guesses passwords and is not listened to for a while");
                     return Proof::Banned;
@@ -115,6 +137,22 @@ impl Guard {
         freshness: Freshness,
     ) -> Proof {
         Proof::Ask(self.server.challenge(now, source, realm, policy, freshness))
+    }
+}
+
+impl Shard {
+    /// Judges a request, and tells the gate what it has shown of its source.
+    pub(super) fn judge_digest(&self, request: &RequestFacts, demand: &Demand<'_>) -> Proof {
+        let (now, wall_s) = (clock::monotonic(), now_s());
+        let directory = self.ports.directory.as_ref();
+        let Judgement { proof, is_guess } = self.guard.borrow_mut().judge(wall_s, directory, request, demand);
+        let (flow, mut gate) = (request.flow, self.gate.borrow_mut());
+        if is_guess {
+            gate.guessed(now, wall_s, flow.remote.ip(), &|| self.is_known(flow));
+        } else if matches!(proof, Proof::Is(_)) {
+            gate.proved(now, flow.remote.ip());
+        }
+        proof
     }
 }
 

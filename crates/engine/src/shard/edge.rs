@@ -9,7 +9,7 @@ use std::time::Duration;
 use tandem_model::ports::{CallerIdentity, DigestScope, Located};
 use tandem_model::{CallId, DialogRecord, ErrorCode, LegRole, Refusal, clock};
 use tandem_sip::message::{FieldName, HeaderField};
-use tandem_sip::{ChallengeKind, LegId, NatPolicy, RequestFacts};
+use tandem_sip::{LegId, NatPolicy, RequestFacts};
 
 use super::digest::{Demand, Proof};
 use super::facts::{Hosts, invite_facts};
@@ -35,22 +35,24 @@ impl Shard {
         let now = clock::monotonic();
         let verdict = match self.judge(&request) {
             Verdict::Silence => Verdict::Silence,
-            other if self.limiter.borrow_mut().allow(now) => other,
             admitted @ Verdict::Admit { .. } => admitted,
+            other if self.may_refuse(now, request.flow) => other,
             _ => Verdict::Silence,
         };
         // A command that finds the leg gone (cancelled meanwhile) has nothing left to do.
         match verdict {
             Verdict::Silence => {
-                let _ = self.endpoint.borrow_mut().ignore(now, leg);
+                let _ = self.endpoint.borrow_mut().overlook(leg);
             }
-            Verdict::Malformed => {
-                let _ = self.endpoint.borrow_mut().reject(now, leg, 400, None, &[]);
+            Verdict::Malformed => self.turn_away(leg, 400, &[]),
+            Verdict::Refuse(refusal) => {
+                self.turn_away(leg, refusal.code.sip_status(), &refusal_fields(&refusal));
             }
-            Verdict::Refuse(refusal) => self.refuse(leg, &refusal),
             Verdict::Challenge(challenges) => {
-                let kind = ChallengeKind::Unauthorized;
-                let _ = self.endpoint.borrow_mut().challenge(now, leg, kind, &challenges);
+                let fields = challenges
+                    .into_iter()
+                    .flat_map(|value| HeaderField::new(FieldName::WwwAuthenticate, value));
+                self.turn_away(leg, 401, &fields.collect::<Vec<_>>());
             }
             Verdict::Admit { identity, nat } => self.admit(leg, request, identity, nat),
         }
@@ -64,14 +66,14 @@ impl Shard {
 
     /// Refuses an INVITE in the catalogue's words; the caller flushes.
     fn refuse(&self, leg: LegId, refusal: &Refusal) {
-        let text = format!("{}: {}", refusal.code.slug(), refusal.reason);
-        let mut headers: Vec<_> =
-            reason_field(refusal.code.hangup_cause().q850(), &text).into_iter().collect();
-        if let Some(seconds) = refusal.retry_after_s {
-            headers.extend(HeaderField::new(FieldName::RetryAfter, seconds.to_string()));
-        }
         let status = refusal.code.sip_status();
-        let _ = self.endpoint.borrow_mut().reject(clock::monotonic(), leg, status, None, &headers);
+        let fields = refusal_fields(refusal);
+        let _ = self.endpoint.borrow_mut().reject(clock::monotonic(), leg, status, None, &fields);
+    }
+
+    /// Says no once to somebody of whom nothing is kept.
+    fn turn_away(&self, leg: LegId, status: u16, fields: &[HeaderField]) {
+        let _ = self.endpoint.borrow_mut().turn_away(clock::monotonic(), leg, status, None, fields);
     }
 
     fn judge(&self, request: &RequestFacts) -> Verdict {
@@ -110,8 +112,7 @@ impl Shard {
         demand: &Demand<'_>,
         identity: impl FnOnce(String) -> CallerIdentity,
     ) -> Verdict {
-        let now = clock::wall().as_second().unsigned_abs();
-        match self.guard.borrow_mut().judge(now, self.ports.directory.as_ref(), request, demand) {
+        match self.judge_digest(request, demand) {
             Proof::Is(username) => {
                 let behind_nat =
                     request.via_host.trim_matches(['[', ']']).parse() != Ok(request.flow.remote.ip());
@@ -166,4 +167,14 @@ impl Shard {
         // Boxed: the runtime's own cell is aligned to cache lines, and large aligned blocks are dear.
         self.tasks.spawn_local(Box::pin(run_inbound(Rc::clone(self), mailbox, incoming)));
     }
+}
+
+/// What a refusal carries: the catalogue's words, and when to come again.
+fn refusal_fields(refusal: &Refusal) -> Vec<HeaderField> {
+    let text = format!("{}: {}", refusal.code.slug(), refusal.reason);
+    let mut fields: Vec<_> = reason_field(refusal.code.hangup_cause().q850(), &text).into_iter().collect();
+    if let Some(seconds) = refusal.retry_after_s {
+        fields.extend(HeaderField::new(FieldName::RetryAfter, seconds.to_string()));
+    }
+    fields
 }

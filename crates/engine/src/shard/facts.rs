@@ -34,11 +34,6 @@ impl Hosts {
         }
     }
 
-    /// Host of the Request-URI.
-    pub(crate) fn request(&self) -> &str {
-        &self.request
-    }
-
     /// What is known before authentication.
     pub(crate) fn edge<'a>(&'a self, request: &'a RequestFacts) -> EdgeFacts<'a> {
         EdgeFacts {

@@ -10,7 +10,6 @@ mod digest;
 mod edge;
 mod facts;
 mod gateways;
-mod limiter;
 mod options;
 mod orphans;
 mod pulse;
@@ -39,6 +38,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use crate::config::EngineConfig;
+use crate::gate::{Counted, EdgeCounters, Gate};
 use crate::live::LiveCalls;
 use crate::overload::Overload;
 use crate::rtp::MediaPlane;
@@ -71,9 +71,10 @@ pub(crate) struct Shard {
     traced: RefCell<HashMap<String, CallId>>,
     guard: RefCell<digest::Guard>,
     registrar: RefCell<Registrar>,
-    limiter: RefCell<limiter::Limiter>,
     pulse: pulse::Pulse,
     overload: RefCell<Overload>,
+    gate: RefCell<Gate>,
+    counters: Arc<EdgeCounters>,
     /// The endpoint's deadline moved.
     rearm: Notify,
     unsent: Cell<u64>,
@@ -131,16 +132,50 @@ impl Shard {
         }
     }
 
-    /// Takes in one datagram.
-    fn receive(self: &Rc<Self>, source: SocketAddr, bytes: &[u8]) {
+    /// Takes in one datagram; whether it was looked at.
+    fn receive(self: &Rc<Self>, source: SocketAddr, bytes: &[u8]) -> bool {
         // RFC 5626 keep-alives and the zero-length datagrams of NAT pingers are no messages.
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            return;
+            return false;
         }
-        let flow = self.flow_to(source);
-        self.trace_message(trace::Way::In, source, bytes);
-        self.endpoint.borrow_mut().handle(clock::monotonic(), Input::Datagram { flow, bytes });
+        let (now, flow) = (clock::monotonic(), self.flow_to(source));
+        let is_known = || self.is_known(flow);
+        let admitted = self.gate.borrow_mut().admit(now, now_s(), source.ip(), bytes.len(), &is_known);
+        if admitted {
+            self.take_in(flow, bytes);
+        }
+        admitted
+    }
+
+    /// Hands in a message that came over `flow`.
+    fn take_in(self: &Rc<Self>, flow: Flow, bytes: &[u8]) {
+        self.trace_message(trace::Way::In, flow.remote, bytes);
+        let now = clock::monotonic();
+        let foreign = {
+            let mut endpoint = self.endpoint.borrow_mut();
+            let before = endpoint.stats().unopened;
+            endpoint.handle(now, Input::Datagram { flow, bytes });
+            endpoint.stats().unopened > before
+        };
+        if foreign {
+            self.counters.count(Counted::Foreign);
+            // A connection stands with the address it names; a datagram may be forged and proves nothing.
+            if flow.transport.is_reliable() {
+                let is_known = || self.is_known(flow);
+                self.gate.borrow_mut().probed(now, now_s(), flow.remote.ip(), &is_known);
+            }
+        }
         self.flush();
+    }
+
+    /// Whether the far end of a flow is a carrier or stands on an IP ACL.
+    fn is_known(&self, flow: Flow) -> bool {
+        self.ports.directory.knows(flow.remote, facts::model_transport(flow.transport))
+    }
+
+    /// Whether one more challenge or refusal may be said to somebody who has proven nothing.
+    fn may_refuse(&self, now: Instant, flow: Flow) -> bool {
+        self.gate.borrow_mut().may_refuse(now, flow.remote.ip(), &|| self.is_known(flow))
     }
 
     /// The endpoint's deadline has come.
@@ -169,6 +204,15 @@ impl Shard {
     }
 
     fn transmit(&self, flow: Flow, bytes: &[u8]) {
+        let (now, address) = (clock::monotonic(), flow.remote.ip());
+        if bytes.starts_with(b"SIP/2.0 ") {
+            let may = self.gate.borrow_mut().may_answer(now, address, bytes.len(), &|| self.is_known(flow));
+            if !may {
+                return;
+            }
+        } else {
+            self.gate.borrow_mut().asked(now, address);
+        }
         self.trace_message(trace::Way::Out, flow.remote, bytes);
         // A full socket buffer drops: SIP over UDP retransmits by itself.
         if let Err(error) = self.socket.try_send_to(bytes, socket::spelled_for(self.local, flow.remote)) {
@@ -214,6 +258,11 @@ impl Shard {
             let _ = self.endpoint.borrow_mut().reject_reinvite(clock::monotonic(), leg, 500);
         }
     }
+}
+
+/// Seconds since the epoch.
+fn now_s() -> u64 {
+    clock::wall().as_second().unsigned_abs()
 }
 
 /// The Reason field of a failure response (RFC 6432); `None` if the words cannot be printed.

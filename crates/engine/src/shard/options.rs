@@ -1,5 +1,5 @@
-//! Requests outside a dialog: OPTIONS answers whom we know, REGISTER goes to the registrar, the
-//! rest is refused to whom we know and met with silence otherwise.
+//! Requests outside a dialog that the door let in: OPTIONS is answered, REGISTER goes to the registrar, the rest is
+//! refused. None is kept but a REGISTER that has proven its phone.
 
 use std::rc::Rc;
 
@@ -17,36 +17,33 @@ impl Shard {
         let hosts = Hosts::of(&request);
         let located = self.ports.directory.locate(&hosts.edge(&request));
         let now = clock::monotonic();
-        let stranger = matches!(located, Located::Stranger)
-            && !(request.method == Method::Options && self.is_our_name(hosts.request()));
-        if stranger || !self.limiter.borrow_mut().allow(now) {
-            let _ = self.endpoint.borrow_mut().ignore_request(now, transaction);
-            return;
-        }
-        match request.method {
-            Method::Options => {
-                let accept = HeaderField::new(FieldName::Accept, "application/sdp").ok();
-                self.respond(transaction, 200, accept.as_slice());
+        match (request.method, located) {
+            (Method::Register, Located::Endpoint { realm, policy }) => {
+                self.on_register(transaction, &request, &realm, policy);
             }
-            Method::Register => match located {
-                Located::Endpoint { realm, policy } => {
-                    self.on_register(transaction, &request, &realm, policy)
-                }
-                Located::UnknownDomain => self.respond(transaction, 404, &[]),
-                _ => self.respond(transaction, 403, &[]),
-            },
-            Method::Unknown => self.respond(transaction, 501, &[]),
-            _ => self.respond(transaction, 405, &[]),
+            _ if !self.may_refuse(now, request.flow) => {
+                let _ = self.endpoint.borrow_mut().overlook_request(transaction);
+            }
+            (Method::Options, _) => {
+                let accept = HeaderField::new(FieldName::Accept, "application/sdp").ok();
+                self.respond_once(transaction, 200, accept.as_slice());
+            }
+            (Method::Register, Located::UnknownDomain) => self.respond_once(transaction, 404, &[]),
+            (Method::Register, _) => self.respond_once(transaction, 403, &[]),
+            (Method::Unknown, _) => self.respond_once(transaction, 501, &[]),
+            _ => self.respond_once(transaction, 405, &[]),
         }
+    }
+
+    /// Answers somebody of whom nothing is kept; the caller flushes.
+    pub(super) fn respond_once(&self, transaction: TransactionId, status: u16, headers: &[HeaderField]) {
+        let now = clock::monotonic();
+        let _ = self.endpoint.borrow_mut().respond_once(now, transaction, status, headers);
     }
 
     /// Answers without a body; the caller flushes.
     pub(super) fn respond(&self, transaction: TransactionId, status: u16, headers: &[HeaderField]) {
         let now = clock::monotonic();
         let _ = self.endpoint.borrow_mut().respond(now, transaction, status, None, headers, None);
-    }
-
-    fn is_our_name(&self, host: &str) -> bool {
-        self.config.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))
     }
 }

@@ -1,8 +1,9 @@
 //! Phones: REGISTER in the registrar's realm, durable before the 200; bindings of the last process
 //! life taken over at start; NAT bindings kept open.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use tandem_model::clock;
 use tandem_model::ports::{BindingChange as StoredChange, DigestPolicy, DigestScope, StoredBinding};
@@ -13,8 +14,8 @@ use tandem_sip::registrar::{
 };
 use tandem_sip::{Flow as SipFlow, OutgoingRequest, RequestFacts, TransactionId, Transport};
 
-use super::Shard;
 use super::digest::{Demand, Proof};
+use super::{Shard, now_s};
 use crate::config::host_text;
 
 /// Most Path values that are repeated in the answer.
@@ -44,17 +45,20 @@ impl Shard {
     ) {
         let now = now_s();
         let demand = Demand { scope: DigestScope::Endpoints, realm, policy };
-        let proof = self.guard.borrow_mut().judge(now, self.ports.directory.as_ref(), request, &demand);
-        let username = match proof {
+        let username = match self.judge_digest(request, &demand) {
             Proof::Is(username) => username,
+            _ if !self.may_refuse(clock::monotonic(), request.flow) => {
+                let _ = self.endpoint.borrow_mut().overlook_request(transaction);
+                return;
+            }
             Proof::Ask(challenges) => {
                 let fields =
                     challenges.into_iter().map(|value| HeaderField::new(FieldName::WwwAuthenticate, value));
                 let fields: Vec<_> = fields.flatten().collect();
-                return self.respond(transaction, 401, &fields);
+                return self.respond_once(transaction, 401, &fields);
             }
-            Proof::Banned => return self.respond(transaction, 403, &[]),
-            Proof::Malformed => return self.respond(transaction, 400, &[]),
+            Proof::Banned => return self.respond_once(transaction, 403, &[]),
+            Proof::Malformed => return self.respond_once(transaction, 400, &[]),
         };
         // A phone registers for itself only.
         if request.to.uri.view().user() != Some(username.as_str()) {
@@ -75,6 +79,9 @@ impl Shard {
                 self.respond(transaction, refusal.status(), field.as_slice());
             }
             RegisterOutcome::Accepted { changes, contacts } => {
+                let longest = contacts.iter().map(|contact| u64::from(contact.expires)).max().unwrap_or(0);
+                let (now, longest) = (clock::monotonic(), Duration::from_secs(longest));
+                self.gate.borrow_mut().registered(now, request.flow.remote.ip(), longest);
                 let shard = Rc::clone(self);
                 // RFC 3327 §5.3: the phone sees by which way it will be reached.
                 let paths = request.path.iter().take(MAX_PATHS).cloned();
@@ -196,8 +203,15 @@ pub(super) fn registrar_of(stored: Vec<StoredBinding>, local: SocketAddr) -> (Re
     (registrar, changes.into_iter().map(stored_change).collect())
 }
 
-fn now_s() -> u64 {
-    clock::wall().as_second().unsigned_abs()
+/// Where the phones of stored bindings are, and how long they stay registered.
+pub(super) fn registered_sources(stored: &[StoredBinding]) -> Vec<(IpAddr, Duration)> {
+    let now = now_s();
+    let source = |binding: &StoredBinding| {
+        let (_, remote) = binding.flow.split_once(':')?;
+        let left = u64::try_from(binding.expires_at).ok()?.checked_sub(now)?;
+        Some((remote.parse::<SocketAddr>().ok()?.ip(), Duration::from_secs(left)))
+    };
+    stored.iter().filter_map(source).collect()
 }
 
 fn register_facts(

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use tandem_model::ports::{Directory, EdgeFacts, Located, Ports, RouteCredentials};
 use tandem_model::{CallId, OrphanCall, clock, entropy};
-use tandem_sip::{AddressGuard, Advertised, CourtesyGuard, Endpoint, EndpointConfig, Timers, Transport};
+use tandem_sip::{
+    AddressGuard, Advertised, CourtesyGuard, Door, Endpoint, EndpointConfig, Timers, Transport,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
@@ -20,22 +22,25 @@ use tokio_util::task::TaskTracker;
 
 use super::facts::{bare_host, model_transport};
 use super::gateways::Gateways;
-use super::limiter::Limiter;
 use super::pulse::Pulse;
 use super::socket::{MAX_DATAGRAM_BYTES, adopt, canonical};
 use super::streams::{Streams, TlsPlace, accept};
 use super::{Shard, digest, register};
 use crate::config::{EngineConfig, host_text};
+use crate::gate::{Bans, EdgeCounters, Gate};
 use crate::gateway::{GatewayAccount, RegistrationBoard};
 use crate::handle::{EngineError, Origination};
+use crate::limiter::Limiter;
 use crate::live::LiveCalls;
 use crate::overload::Overload;
 use crate::rtp::MediaPlane;
 use crate::session::{Prompts, run_originated};
 use crate::status::Reading;
 
-/// Datagrams taken from the socket before the sessions get their turn.
+/// Datagrams looked at before the sessions get their turn.
 const RECEIVE_BATCH: usize = 64;
+/// Datagrams taken from the socket for that: what the gate drops costs little and makes room in the socket's buffer.
+const DRAIN_BATCH: usize = 512;
 /// Between two looks at expiring registrations and keep-alives.
 const TEND_INTERVAL: Duration = Duration::from_secs(1);
 /// How long to sleep when the endpoint waits for nothing.
@@ -56,6 +61,8 @@ pub(crate) struct Start {
     pub(crate) tcp: Option<std::net::TcpListener>,
     pub(crate) tls: Option<(std::net::TcpListener, TlsPlace)>,
     pub(crate) board: RegistrationBoard,
+    pub(crate) bans: Arc<Bans>,
+    pub(crate) counters: Arc<EdgeCounters>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) ready: oneshot::Sender<Result<(), EngineError>>,
 }
@@ -96,16 +103,31 @@ pub(crate) fn run(start: Start) {
 }
 
 async fn serve(start: Start) {
-    let Start { config, ports, media, live, socket, local, tcp, tls, board, mut commands, ready } = start;
+    let Start {
+        config,
+        ports,
+        media,
+        live,
+        socket,
+        local,
+        tcp,
+        tls,
+        board,
+        bans,
+        counters,
+        mut commands,
+        ready,
+    } = start;
     let bound_tcp = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
     let streams = Streams::new(bound_tcp, tls.as_ref().map(|(_, place)| place.clone()));
-    let shard = match build(config, ports, media, live, (socket, local), (streams, board)).await {
-        Ok(shard) => shard,
-        Err(error) => {
-            let _ = ready.send(Err(error));
-            return;
-        }
-    };
+    let shard =
+        match build(config, ports, media, live, (socket, local), (streams, board), (bans, counters)).await {
+            Ok(shard) => shard,
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return;
+            }
+        };
     let listeners =
         [tcp.map(|tcp| (tcp, Transport::Tcp)), tls.map(|(listener, _)| (listener, Transport::Tls))];
     for (listener, transport) in listeners.into_iter().flatten() {
@@ -172,12 +194,17 @@ async fn build(
     live: Arc<LiveCalls>,
     (socket, local): (std::net::UdpSocket, SocketAddr),
     (streams, board): (Streams, RegistrationBoard),
+    (bans, counters): (Arc<Bans>, Arc<EdgeCounters>),
 ) -> Result<Rc<Shard>, EngineError> {
     let failed = |source| EngineError::Bind { address: local, source };
     let socket = adopt(socket).map_err(failed)?;
     // Until the runtime has seen that it can be written to, `try_send_to` drops: the first goodbyes to orphans were lost.
     socket.writable().await.map_err(failed)?;
     let stored = ports.registrations.load().await.map_err(EngineError::Registrations)?;
+    let mut gate = Gate::new(clock::monotonic(), config.edge, bans, Arc::clone(&counters));
+    for (source, time) in register::registered_sources(&stored) {
+        gate.registered(clock::monotonic(), source, time);
+    }
     let (registrar, expired) = register::registrar_of(stored, local);
     if !expired.is_empty()
         && let Err(error) = ports.registrations.save(expired).await
@@ -185,7 +212,8 @@ async fn build(
         tracing::warn!(%error, "expired registrations stay in the store until the next start");
     }
     let directory = Arc::clone(&ports.directory);
-    let courtesy = courtesy(Arc::clone(&ports.directory), config.limits.stateless_answers_per_s);
+    let courtesy = courtesy(Arc::clone(&ports.directory), config.edge.answers_per_s);
+    let door = door(Arc::clone(&ports.directory), config.hosts.clone());
     let base = EndpointConfig::new(host_text(config.advertised_ip), local.port());
     let advertised = Advertised {
         host_v6: config.advertised_v6.map(|ip| host_text(ip.into())),
@@ -202,14 +230,15 @@ async fn build(
         min_session_expires: config.timing.min_session_expires,
         guard: AddressGuard::new(move |address| directory.may_send_to(address)),
         courtesy,
+        door,
         ..base
     };
-    let limiter = Limiter::new(clock::monotonic(), config.limits.stateless_answers_per_s);
     Ok(Rc::new(Shard {
         guard: RefCell::new(digest::Guard::new(config.nonce_key)),
-        limiter: RefCell::new(limiter),
         pulse: Pulse::new(clock::monotonic()),
         overload: RefCell::new(Overload::new(config.limits.wait)),
+        gate: RefCell::new(gate),
+        counters,
         endpoint: RefCell::new(Endpoint::new(endpoint, entropy::bytes())),
         registrar: RefCell::new(registrar),
         config,
@@ -256,6 +285,26 @@ fn courtesy(directory: Arc<dyn Directory>, answers_per_s: u32) -> CourtesyGuard 
     })
 }
 
+/// Which requests outside any dialog are looked at: those that name a host of ours, and what carriers send. OPTIONS asks
+/// for a name of ours that is nobody's in particular.
+fn door(directory: Arc<dyn Directory>, names: Vec<String>) -> Door {
+    Door::new(move |knock| {
+        let [request, from, to] = [knock.request_host, knock.from_host, knock.to_host].map(bare_host);
+        let facts = EdgeFacts {
+            source: knock.flow.remote,
+            transport: model_transport(knock.flow.transport),
+            method: knock.method,
+            request_host: &request,
+            request_user: knock.request_user,
+            from_host: &from,
+            from_user: knock.from_user,
+            to_host: &to,
+        };
+        !matches!(directory.locate(&facts), Located::Stranger)
+            || (knock.method == "OPTIONS" && names.contains(&request))
+    })
+}
+
 fn listen(shard: &Rc<Shard>, listener: std::net::TcpListener, transport: Transport) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     shard.tasks.spawn_local(accept(Rc::clone(shard), listener, transport));
@@ -264,11 +313,15 @@ fn listen(shard: &Rc<Shard>, listener: std::net::TcpListener, transport: Transpo
 
 impl Shard {
     fn drain_socket(self: &Rc<Self>, buffer: &mut [u8]) {
-        for _ in 0..RECEIVE_BATCH {
+        let mut looked_at = 0;
+        for _ in 0..DRAIN_BATCH {
             match self.socket.try_recv_from(buffer) {
                 Ok((length, source)) => {
                     let Some(datagram) = buffer.get(..length) else { return };
-                    self.receive(canonical(source), datagram);
+                    looked_at += usize::from(self.receive(canonical(source), datagram));
+                    if looked_at == RECEIVE_BATCH {
+                        break;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.pulse.emptied(),
                 // An ICMP error of an earlier datagram: nothing to read, nothing lost.

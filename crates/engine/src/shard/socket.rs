@@ -19,6 +19,10 @@ pub(crate) fn bind(address: SocketAddr, receive_buffer_bytes: usize) -> io::Resu
     }
     socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(receive_buffer_bytes)?;
+    if socket.recv_buffer_size()? < receive_buffer_bytes {
+        // Past net.core.rmem_max, where CAP_NET_ADMIN allows it; where not, the warning below says so.
+        let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, receive_buffer_bytes);
+    }
     socket.set_send_buffer_size(receive_buffer_bytes)?;
     socket.bind(&address.into())?;
     let got_bytes = socket.recv_buffer_size()?;

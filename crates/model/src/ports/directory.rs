@@ -98,6 +98,9 @@ pub trait Directory: Send + Sync {
     /// Finds what a request is addressed to and how it may prove itself.
     fn locate(&self, facts: &EdgeFacts<'_>) -> Located;
 
+    /// Whether the address is a carrier's or stands on some trunk's IP ACL: such peers are never limited or banned.
+    fn knows(&self, source: SocketAddr, transport: Transport) -> bool;
+
     /// The password of a user name, to compute HA1 for a realm. `None` for an unknown or disabled
     /// user; the caller must spend the same time on both.
     fn password(&self, scope: &DigestScope, username: &str) -> Option<SecretString>;

@@ -10,8 +10,8 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use thiserror::Error;
 
 pub use sections::{
-    ApiConfig, BillingConfig, CarriersConfig, Config, DatabaseConfig, DnsConfig, KycConfig, MetricsConfig,
-    NodeConfig, RecordingsConfig, RtpConfig, SipConfig, SpeechConfig, WebhooksConfig,
+    ApiConfig, BillingConfig, CarriersConfig, Config, DatabaseConfig, DnsConfig, EdgeConfig, KycConfig,
+    MetricsConfig, NodeConfig, RecordingsConfig, RtpConfig, SipConfig, SpeechConfig, WebhooksConfig,
 };
 
 /// The embedded defaults: every key, commented.

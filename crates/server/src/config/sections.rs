@@ -14,6 +14,7 @@ pub struct Config {
     pub api: ApiConfig,
     pub dns: DnsConfig,
     pub sip: SipConfig,
+    pub edge: EdgeConfig,
     pub carriers: CarriersConfig,
     pub rtp: RtpConfig,
     pub billing: BillingConfig,
@@ -78,6 +79,21 @@ pub struct SipConfig {
 #[serde(deny_unknown_fields)]
 pub struct DnsConfig {
     pub servers: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeConfig {
+    pub stranger_rate_per_s: u32,
+    pub stranger_burst: u32,
+    pub strangers_per_s: u32,
+    pub proven_rate_per_s: u32,
+    pub proven_burst: u32,
+    pub answers_per_s: u32,
+    pub ban_after: u32,
+    pub ban_window_s: u64,
+    pub ban_s: u64,
+    pub ban_longest_s: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

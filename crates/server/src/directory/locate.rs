@@ -94,6 +94,12 @@ impl ports::Directory for Directory {
         Located::Endpoint { realm: self.hosts.registrar.clone(), policy: DigestPolicy::Md5 }
     }
 
+    fn knows(&self, source: SocketAddr, transport: ports::Transport) -> bool {
+        self.read(|table| {
+            table.is_acl_source(source.ip()) || table.carrier_of_flow(source, transport).is_some()
+        })
+    }
+
     fn password(&self, scope: &DigestScope, username: &str) -> Option<SecretString> {
         match scope {
             DigestScope::Trunk(trunk) => {

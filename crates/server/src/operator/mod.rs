@@ -1,5 +1,5 @@
 //! The operator's own requests: partners, money, carriers, rates, inventory, countries, the ledger's proof,
-//! dead letters. Served on `DATA/admin.sock` only, whose permissions are its door; `tandem admin` speaks it,
+//! dead letters, bans. Served on `DATA/admin.sock` only, whose permissions are its door; `tandem admin` speaks it,
 //! and performs it on the files when no node runs. Unknown fields are refused: these routes are ours.
 
 mod accounts;
@@ -9,6 +9,7 @@ mod dead_letters;
 mod deck_csv;
 mod deck_diff;
 mod decks;
+mod edge;
 mod inventory;
 mod ledger;
 mod partners;
@@ -56,6 +57,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(ledger::routes())
         .merge(dead_letters::routes())
         .merge(status::routes())
+        .merge(edge::routes())
         .with_state(state);
     enclosed(routes, Canonical::default(), RequestLimits { timeout: TIMEOUT, body_bytes: BODY_MAX })
 }

@@ -161,6 +161,49 @@ impl fmt::Debug for CourtesyGuard {
     }
 }
 
+/// A request outside any dialog, before anything is kept of it. Hosts are as written, without port.
+#[derive(Clone, Copy, Debug)]
+pub struct Knock<'a> {
+    /// The path it came over.
+    pub flow: Flow,
+    /// Its method as written.
+    pub method: &'a str,
+    /// Host of the Request-URI.
+    pub request_host: &'a str,
+    /// User of the Request-URI; empty if it has none.
+    pub request_user: &'a str,
+    /// Host of From; empty if it cannot be read.
+    pub from_host: &'a str,
+    /// User of From.
+    pub from_user: &'a str,
+    /// Host of To; empty if it cannot be read.
+    pub to_host: &'a str,
+}
+
+/// Whether a request outside any dialog is looked at, or dropped without a byte and without a trace.
+///
+/// What the door refuses costs its parsing and nothing else: no transaction, no leg, no answer.
+#[derive(Clone)]
+pub struct Door(pub(super) Arc<dyn Fn(&Knock<'_>) -> bool + Send + Sync>);
+
+impl Door {
+    /// A door that opens to whom the predicate says.
+    pub fn new(opens: impl Fn(&Knock<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(opens))
+    }
+
+    /// Open to everybody: for tests and closed networks.
+    pub fn open() -> Self {
+        Self::new(|_| true)
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Door")
+    }
+}
+
 /// Where in-dialog requests of a leg go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum NatPolicy {
@@ -192,6 +235,8 @@ pub struct EndpointConfig {
     pub courtesy: CourtesyGuard,
     /// Our end of TCP, for requests within a dialog that are too long for a datagram; `None` where TCP is off.
     pub tcp: Option<SocketAddr>,
+    /// Which requests outside any dialog are looked at.
+    pub door: Door,
     /// Policy of legs that come in; [`Endpoint::set_nat_policy`](crate::Endpoint::set_nat_policy)
     /// changes one.
     pub nat_policy: NatPolicy,
@@ -219,6 +264,7 @@ impl EndpointConfig {
             guard: AddressGuard::allow_all(),
             courtesy: CourtesyGuard::answer_all(),
             tcp: None,
+            door: Door::open(),
             nat_policy: NatPolicy::default(),
             min_session_expires: Duration::from_secs(90),
         }

@@ -10,6 +10,7 @@
 //! * [`DialogSnapshot`] — what survives the process.
 //! * `receive`, `in_dialog`, `responses`, `expiry` — what a message or a timer does.
 //! * `incoming`, `outgoing`, `established`, `requests`, `orphans` — the commands.
+//! * `doorstep` — whom nothing is kept of.
 //! * `credentials` — challenges inside a dialog.
 //! * `tables`, `send`, `facts` — entries and indexes; printing and queueing; owned copies for events.
 //!
@@ -19,6 +20,7 @@
 mod command;
 mod config;
 mod credentials;
+mod doorstep;
 mod established;
 mod event;
 mod expiry;
@@ -43,7 +45,9 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 pub use command::{AckTiming, ChallengeKind, CommandError, Outcome, OutgoingInvite, OutgoingRequest};
-pub use config::{AddressGuard, Advertised, CourtesyGuard, EndpointConfig, Limits, NatPolicy, Timers};
+pub use config::{
+    AddressGuard, Advertised, CourtesyGuard, Door, EndpointConfig, Knock, Limits, NatPolicy, Timers,
+};
 pub(crate) use credentials::Answerer;
 pub use event::{Body, Event, Party, Reason, ReasonProtocol, RequestFacts, ResponseFacts, Termination};
 pub use handle::{LegId, RequestId, TransactionId};
@@ -76,6 +80,8 @@ pub struct EndpointStats {
     pub refused_full: u64,
     /// INVITEs turned away by [`Endpoint::turn_invites_away`].
     pub turned_away: u64,
+    /// Requests the door did not open to.
+    pub unopened: u64,
     /// Responses and ACKs that matched nothing.
     pub strays: u64,
     /// Messages retransmitted, by our timers or because the peer repeated itself.
@@ -87,6 +93,7 @@ struct Counters {
     malformed: u64,
     refused_full: u64,
     turned_away: u64,
+    unopened: u64,
     strays: u64,
     retransmissions: u64,
 }
@@ -189,6 +196,7 @@ impl Endpoint {
             malformed: self.counters.malformed,
             refused_full: self.counters.refused_full,
             turned_away: self.counters.turned_away,
+            unopened: self.counters.unopened,
             strays: self.counters.strays,
             retransmissions: self.counters.retransmissions,
         }

@@ -138,6 +138,10 @@ impl Endpoint {
     }
 
     fn receive_out_of_dialog(&mut self, now: Instant, flow: Flow, request: &Request<'_>) {
+        if !self.may_enter(flow, request) {
+            self.counters.unopened += 1;
+            return;
+        }
         if self.merge_index.contains_key(&self.hasher.merge_key(request)) {
             self.refuse(flow, request, 482, None);
             return;

@@ -45,18 +45,6 @@ impl Endpoint {
         Outcome::Sent
     }
 
-    /// Leave `Event::Request` unanswered; its retransmissions are swallowed for 64×T1.
-    pub fn ignore_request(&mut self, now: Instant, transaction: TransactionId) -> Outcome {
-        match self.servers.get(transaction.0) {
-            Some(entry) if entry.user == ServerUser::Request && entry.machine.is_pending() => {
-                self.swallow(now, transaction.0);
-                Outcome::Sent
-            }
-            Some(entry) if entry.user == ServerUser::Request => Outcome::WrongState,
-            _ => Outcome::Gone,
-        }
-    }
-
     /// Send a request outside any dialog. Ends in `Event::Response` or `Event::RequestFailed`.
     pub fn request(&mut self, now: Instant, request: OutgoingRequest) -> Result<RequestId, CommandError> {
         let is_sendable = !matches!(

@@ -1,7 +1,7 @@
 //! Requests that no call asked for: malformed, unknown, unsupported, too many.
 
 use tandem_sip::message::{FieldName, HeaderField, MAX_DATAGRAM_BYTES, MAX_STREAM_MESSAGE_BYTES, Method};
-use tandem_sip::{CourtesyGuard, Event, Outcome, Transport};
+use tandem_sip::{CourtesyGuard, Door, Event, Outcome, Transport};
 
 use crate::bench::*;
 
@@ -182,15 +182,66 @@ fn a_register_is_reported_and_answered_by_command() {
 }
 
 #[test]
-fn an_unanswered_request_is_forgotten() {
+fn an_overlooked_request_leaves_nothing_and_is_a_new_one_when_repeated() {
     let mut bench = Bench::new();
-    bench.receive(&request("OPTIONS", 1, "z9hG4bKa", "", "", ""));
+    for _ in 0..2 {
+        bench.receive(&request("OPTIONS", 1, "z9hG4bKa", "", "", ""));
+        let Event::Request { transaction, .. } = bench.only_event() else { panic!("a request") };
+        assert_eq!(bench.endpoint.overlook_request(transaction), Outcome::Sent);
+        assert_eq!(bench.endpoint.overlook_request(transaction), Outcome::Gone);
+        let leg = bench.invited(&invite("z9hG4bKb", SDP));
+        assert_eq!(bench.endpoint.overlook(leg), Outcome::Sent);
+        assert_eq!(bench.endpoint.overlook(leg), Outcome::Gone);
+        assert!(bench.sent().is_empty());
+        let stats = bench.endpoint.stats();
+        assert_eq!((stats.legs, stats.server_transactions, stats.index_entries), (0, 0, 0));
+    }
+}
+
+#[test]
+fn who_is_turned_away_hears_it_once_for_each_time_it_asks() {
+    let mut bench = Bench::new();
+    let text = invite("z9hG4bKa", SDP);
+    for _ in 0..2 {
+        let leg = bench.invited(&text);
+        assert_eq!(bench.endpoint.turn_away(bench.now, leg, 200, None, &[]), Outcome::Refused);
+        assert_eq!(bench.endpoint.turn_away(bench.now, leg, 403, None, &[]), Outcome::Sent);
+        assert_eq!(bench.endpoint.turn_away(bench.now, leg, 403, None, &[]), Outcome::Gone);
+        let reply = bench.only_sent();
+        assert!(reply.starts_with("SIP/2.0 403 Forbidden\r\n"), "{reply}");
+        let tag = header(&reply, "To").split(";tag=").nth(1).expect("a tag").to_owned();
+        bench.receive(&request("ACK", 1, "z9hG4bKa", &tag, "", ""));
+        let stats = bench.endpoint.stats();
+        assert_eq!((stats.legs, stats.server_transactions, stats.index_entries), (0, 0, 0));
+    }
+    bench.receive(&request("REGISTER", 1, "z9hG4bKr", "", "", ""));
     let Event::Request { transaction, .. } = bench.only_event() else { panic!("a request") };
-    assert_eq!(bench.endpoint.ignore_request(bench.now, transaction), Outcome::Sent);
-    bench.receive(&request("OPTIONS", 1, "z9hG4bKa", "", "", ""));
-    assert!(bench.sent().is_empty() && bench.events().is_empty());
-    bench.receive(&request("OPTIONS", 2, "z9hG4bKb", "", "", ""));
+    assert_eq!(bench.endpoint.respond_once(bench.now, transaction, 401, &[]), Outcome::Sent);
+    assert_eq!(bench.summaries(), ["401"]);
+    assert_eq!(bench.endpoint.stats().server_transactions, 0);
+    bench.seconds(64);
+    assert!(bench.sent().is_empty(), "nothing is repeated by a timer");
     bench.assert_empty();
+}
+
+#[test]
+fn a_door_that_stays_shut_leaves_no_trace_and_dialogs_do_not_pass_it() {
+    let mut bench = Bench::with(|config| {
+        config.door = Door::new(|knock| knock.to_host == "ours.example" && knock.method == "INVITE");
+    });
+    for (number, method) in ["INVITE", "REGISTER", "OPTIONS", "FROBNICATE", "BYE"].into_iter().enumerate() {
+        bench.receive(&request(method, 1, &format!("z9hG4bK{number}"), "", "", ""));
+    }
+    assert!(bench.sent().is_empty() && bench.events().is_empty());
+    let stats = bench.endpoint.stats();
+    assert_eq!((stats.unopened, stats.server_transactions, stats.timers), (5, 0, 0));
+    let ours = |text: String| text.replace("To: <sip:+918000000000@192.0.2.1>", "To: <sip:a@ours.example>");
+    let leg = bench.invited(&ours(invite("z9hG4bKa", SDP)));
+    let _ = bench.endpoint.answer(bench.now, leg, SDP.as_bytes());
+    let answer = bench.only_sent();
+    let tag = header(&answer, "To").split(";tag=").nth(1).expect("a tag").to_owned();
+    bench.receive(&ours(request("BYE", 2, "z9hG4bKb", &tag, "", "")));
+    assert_eq!(bench.summaries(), ["200"]);
 }
 
 #[test]

@@ -7,4 +7,5 @@ mod torture;
 #[path = "../../../../../fuzz/bodies/mutation.rs"]
 mod mutation;
 
+mod flood;
 mod mutants;

@@ -59,6 +59,10 @@ pub(crate) async fn accept(shard: Rc<Shard>, listener: TcpListener, transport: T
             }
         };
         let source = canonical(source);
+        let Some(flow) = shard.flow_over(transport, source) else { return };
+        if !shard.may_connect(flow) {
+            continue;
+        }
         let Some(place) = Place::take(&shard, Some(source.ip())) else {
             shard.streams.count(|stats| stats.turned_away += 1);
             let turned_away = shard.streams.stats().turned_away;
@@ -67,7 +71,6 @@ pub(crate) async fn accept(shard: Rc<Shard>, listener: TcpListener, transport: T
             }
             continue;
         };
-        let Some(flow) = shard.flow_over(transport, source) else { return };
         prepare(&stream);
         shard.tasks.spawn_local(serve(Rc::clone(&shard), place, flow, stream));
     }

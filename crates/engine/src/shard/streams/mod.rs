@@ -273,9 +273,16 @@ impl Shard {
 
     /// One whole message came over a connection.
     fn receive_from_stream(self: &Rc<Self>, flow: Flow, bytes: &[u8]) {
-        self.trace_message(super::trace::Way::In, flow.remote, bytes);
-        self.endpoint.borrow_mut().handle(clock::monotonic(), Input::Datagram { flow, bytes });
-        self.flush();
+        if self.may_connect(flow) {
+            self.take_in(flow, bytes);
+        }
+    }
+
+    /// Whether the source of a connection is listened to.
+    fn may_connect(&self, flow: Flow) -> bool {
+        let (now, address) = (clock::monotonic(), flow.remote.ip());
+        let mut gate = self.gate.borrow_mut();
+        gate.admits_connection(now, super::now_s(), address, &|| self.is_known(flow))
     }
 
     /// A connection is gone: what was sent over it and not answered has failed, and phones that only it could reach are

@@ -342,6 +342,16 @@ impl Directory for World {
         scripts.domains.get(facts.request_host).cloned().unwrap_or(Located::Stranger)
     }
 
+    fn knows(&self, source: SocketAddr, _transport: Transport) -> bool {
+        let scripts = self.scripts();
+        let located = scripts.sources.get(&source).or_else(|| scripts.hosts.get(&source.ip()));
+        match located {
+            Some(Located::Trunk(access)) => access.acl_match,
+            Some(Located::Carrier(_) | Located::UnknownDomain) => true,
+            _ => false,
+        }
+    }
+
     fn password(&self, _scope: &DigestScope, username: &str) -> Option<SecretString> {
         self.scripts().passwords.get(username).cloned().map(SecretString::from)
     }

@@ -1,11 +1,10 @@
-//! How much strangers can make us say: challenges and refusals that belong to no session, counted
-//! per second of monotonic time.
+//! So many in a second of monotonic time and no more: for what strangers can make us read and say.
 
 use std::time::{Duration, Instant};
 
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Allows `limit` answers a second.
+/// Allows `limit` a second; 0 is no limit.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limit: u32,
@@ -19,13 +18,13 @@ impl Limiter {
         Self { limit, window_began: now, spent: 0 }
     }
 
-    /// Whether one more answer may be sent; counts it if so.
+    /// Whether one more is allowed; counts it if so.
     pub(crate) fn allow(&mut self, now: Instant) -> bool {
         if now.saturating_duration_since(self.window_began) >= WINDOW {
             self.window_began = now;
             self.spent = 0;
         }
-        let allowed = self.spent < self.limit;
+        let allowed = self.limit == 0 || self.spent < self.limit;
         self.spent += u32::from(allowed);
         allowed
     }
@@ -44,5 +43,7 @@ mod tests {
         assert!(limiter.allow(start) && limiter.allow(start));
         assert!(!limiter.allow(start + Duration::from_millis(999)));
         assert!(limiter.allow(start + WINDOW));
+        let mut unlimited = Limiter::new(start, 0);
+        assert!((0..100).all(|_| unlimited.allow(start)));
     }
 }
