@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TANDEM := $(or $(CARGO_TARGET_DIR),target)/debug/tandem
 
-.PHONY: help run build test lint fmt e2e slow fuzz docs bench bench-peers soak kill-loop clean-data
+.PHONY: help run build test lint fmt e2e slow fuzz docs bench bench-peers soak flood spray kill-loop clean-data
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -52,6 +52,14 @@ bench-peers: ## The same with Kamailio and rtpengine measured in the same run, s
 soak: ## Ten minutes at 50 calls a second: memory flat, nothing left over; SOAK_MINUTES=60 for longer
 	@scripts/install bench
 	@bench/soak
+
+flood: ## A minute of 20,000 messages a second from strangers while good trunks call; FLOOD_SECONDS=5 for shorter
+	@scripts/install bench
+	@bench/flood
+
+spray: ## A minute of 20,000 RTP packets a second from a stranger over the port range while 50 calls talk
+	@scripts/install bench
+	@bench/spray
 
 kill-loop: ## The long kill -9 loop: KILLS=50 RATE=20 make kill-loop; FAULT=ack-before-commit must fail
 	@scripts/install test

@@ -33,6 +33,7 @@ class Callee:
     """The carrier, answering at once."""
 
     def __init__(self, port, folder):
+        self.address = f"{CARRIER_HOST}:{port}"
         arguments = command("callee", CARRIER_HOST, port, folder) + ["-default_behaviors", "all,-bye,-abortunexp"]
         self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                          stderr=subprocess.DEVNULL, cwd=folder)

@@ -64,6 +64,11 @@ impl Message {
         self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
     }
 
+    /// Length of the whole.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The URI between the brackets of a Contact.
     #[track_caller]
     pub(crate) fn contact(&self) -> &str {
