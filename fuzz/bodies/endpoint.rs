@@ -295,7 +295,7 @@ impl Play<'_> {
         let (now, sdp) = (self.now, SDP.as_bytes());
         let reason = Reason { protocol: ReasonProtocol::Q850, cause: 16, text: Some("a \"b\"".to_owned()) };
         let endpoint = &mut self.endpoint;
-        let _ = match self.choices.below(22) {
+        let _ = match self.choices.below(24) {
             0 => endpoint.trying(now, leg),
             1 => endpoint.ringing(now, leg),
             2 => endpoint.progress(now, leg, sdp),
@@ -327,6 +327,8 @@ impl Play<'_> {
                 let _ = endpoint.dialog_snapshot(leg);
                 endpoint.set_ring_timeout(now, leg, Duration::from_secs(5))
             }
+            21 => endpoint.turn_away(now, leg, 403, None, &[]),
+            22 => endpoint.overlook(leg),
             _ => return self.respond(),
         };
     }
@@ -336,7 +338,8 @@ impl Play<'_> {
         let Some(&transaction) = self.requests.get(at) else { return };
         let status = self.choices.of(&STATUSES);
         let _ = match self.choices.below(4) {
-            0 => self.endpoint.ignore_request(self.now, transaction),
+            0 => self.endpoint.overlook_request(transaction),
+            1 => self.endpoint.respond_once(self.now, transaction, status, &[]),
             _ => self.endpoint.respond(self.now, transaction, status, None, &[], None),
         };
     }
