@@ -74,6 +74,8 @@ error_codes! {
     RequestInProgress = "REQUEST_IN_PROGRESS", 409, 400, InternalError, "A request with this idempotency key is running", "Retry shortly.";
     EgressRefused = "EGRESS_REFUSED", 400, 400, InternalError, "The URL points to an address that is not public", "Use a public URL, or ask the operator to allow the network.";
     NotBuilt = "NOT_BUILT", 501, 501, InternalError, "This operation is not built", "See the reference for what is.";
+    MailNotConfigured = "MAIL_NOT_CONFIGURED", 501, 501, InternalError, "This server sends no e-mail", "Ask the operator to set mail.smtp_url and mail.from, or use the redirect flow.";
+    VerifierUnavailable = "VERIFIER_UNAVAILABLE", 503, 503, InternalError, "The verification service does not answer", "Try again after the given seconds.";
     Internal = "INTERNAL", 500, 500, InternalError, "Something failed on our side", "Quote the request id to the operator.";
 }
 

@@ -17,6 +17,9 @@ pub enum DeliveryChannel {
     Trunk,
     /// JSON trunk webhook that must not be lost: 1, 2, 4 s, then the durable schedule.
     DurableTrunk,
+    /// JSON event about an account that holds personal data: `sha256=` body HMAC with the account's token, 1, 2, 4 s, then
+    /// the durable schedule. At rest its body is sealed under its subject's key; answers to it are not kept.
+    DurableSealed,
 }
 
 /// A kind of event.
@@ -32,6 +35,18 @@ pub enum EventKind {
     Hangup,
     /// An event on a Dial leg (`DialAnswer`, `DialConnected`, `DialHangup`).
     DialEvent,
+    /// A hosted KYC session began.
+    KycInitiated,
+    /// Every document of a KYC session was given; some wait for their verdict.
+    KycSubmitted,
+    /// A KYC session is verified.
+    KycCompleted,
+    /// A document of a KYC session was refused for good.
+    KycFailed,
+    /// A KYC session's time ran out.
+    KycSessionExpired,
+    /// A KYC session was taken back.
+    KycSessionRevoked,
 }
 
 impl EventKind {
@@ -42,6 +57,12 @@ impl EventKind {
             Self::TrunkHangup | Self::Hangup => "Hangup",
             Self::Ring => "Ring",
             Self::DialEvent => "DialEvent",
+            Self::KycInitiated => "kyc.initiated",
+            Self::KycSubmitted => "kyc.submitted",
+            Self::KycCompleted => "kyc.completed",
+            Self::KycFailed => "kyc.failed",
+            Self::KycSessionExpired => "kyc.session_expired",
+            Self::KycSessionRevoked => "kyc.session_revoked",
         }
     }
 
@@ -52,6 +73,12 @@ impl EventKind {
             Self::TrunkHangup => DeliveryChannel::DurableTrunk,
             Self::Ring | Self::DialEvent => DeliveryChannel::Callback,
             Self::Hangup => DeliveryChannel::DurableCallback,
+            Self::KycInitiated
+            | Self::KycSubmitted
+            | Self::KycCompleted
+            | Self::KycFailed
+            | Self::KycSessionExpired
+            | Self::KycSessionRevoked => DeliveryChannel::DurableSealed,
         }
     }
 }

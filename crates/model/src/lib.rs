@@ -13,6 +13,7 @@ mod error_code;
 mod event;
 mod hangup;
 mod id;
+pub mod kyc;
 mod money;
 pub mod ports;
 mod rate;

@@ -7,7 +7,7 @@
 //! - [`Tx`]: the open transaction, `$1`…`$n` on both databases; [`Value`] in, [`Row`] out.
 //! - [`Store`]: opens, locks and migrates a database, starts the Writer and the [`Reader`].
 //! - `nodes`, `calls`, `money`, `outbox`, `directory`, `idempotency`, `audit`, `registrations`: the business's own tables;
-//!   `resources`: one file per configuration resource of the REST API.
+//!   `kyc`: sessions, documents, their subjects' keys, letters due; `resources`: one file per configuration resource of the REST API.
 //!
 //! Promises: a fact, its money and its events commit together or not at all; no acknowledgement before
 //! the disk has it. Refuses to know: policy, prices, HTTP, SIP. It never calls out.
@@ -22,6 +22,7 @@ mod error;
 #[cfg(feature = "planted-faults")]
 mod fault;
 pub mod idempotency;
+pub mod kyc;
 mod migrate;
 pub mod money;
 pub mod nodes;
@@ -43,7 +44,7 @@ pub use error::StoreError;
 pub use fault::{Fault, UnknownFault};
 pub use outbox::{EventFeed, OutboxEvent};
 pub use reader::Reader;
-pub use store::Store;
+pub use store::{Scrubber, Store};
 pub use tx::Tx;
 pub use value::{Row, Value};
 pub use writer::{NodeIdentity, Writer, WriterConfig};

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_first_schema"),
     migration!(2, "0002_trunk_secret_shown"),
     migration!(3, "0003_routing"),
+    migration!(4, "0004_kyc"),
 ];
 
 const CREATE_TABLE: &str =

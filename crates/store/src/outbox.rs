@@ -31,7 +31,7 @@ pub struct OutboxEvent {
     pub call: Option<CallId>,
     /// What fairness and the breaker count by: one customer endpoint.
     pub endpoint_key: String,
-    /// Its name on the wire: `CallInitiated`, `Hangup`, `kyc.approved`, …
+    /// Its name on the wire: `CallInitiated`, `Hangup`, `kyc.completed`, …
     pub kind: String,
     /// Which signature and retry schedule.
     pub channel: DeliveryChannel,
@@ -43,9 +43,9 @@ pub struct OutboxEvent {
     pub content_type: String,
     /// The exact bytes to sign and send.
     pub body: String,
-    /// What kind of secret signs: `trunk`, `account`, …
+    /// What kind of secret signs: `trunk`, `account`, …; `subject`: the account's, and the body is sealed
     pub secret_kind: String,
-    /// Which one: a trunk's id, an account's id.
+    /// Which one: a trunk's id, an account's id, the subject whose key opens the body.
     pub secret_ref: String,
     /// Position among the events of its call.
     pub sequence: u64,
@@ -149,6 +149,7 @@ const fn channel_name(channel: DeliveryChannel) -> &'static str {
         DeliveryChannel::DurableCallback => "durable_callback",
         DeliveryChannel::Trunk => "trunk",
         DeliveryChannel::DurableTrunk => "durable_trunk",
+        DeliveryChannel::DurableSealed => "durable_sealed",
     }
 }
 

@@ -50,6 +50,8 @@ impl SqliteConnection {
         connection.batch("pragma foreign_keys = on")?;
         connection.batch("pragma temp_store = memory")?;
         connection.batch(&format!("pragma wal_autocheckpoint = {CHECKPOINT_PAGES}"))?;
+        // Deleted cells are overwritten where that costs no further page.
+        connection.batch("pragma secure_delete = fast")?;
         connection.batch(&format!("pragma cache_size = -{WRITER_CACHE_KIB}"))?;
         connection.assert_durable()?;
         Ok(connection)
@@ -82,6 +84,15 @@ impl SqliteConnection {
             Ok(())
         } else {
             Err(StoreError::Schema("SQLite refused WAL with synchronous=FULL".to_owned()))
+        }
+    }
+
+    /// Folds the whole write-ahead log into the database and empties it.
+    pub(crate) fn truncate_log(&mut self) -> Result<(), StoreError> {
+        let rows = self.query("pragma wal_checkpoint(truncate)", &[])?;
+        match rows.first().map(|row| row.int_at(0)) {
+            Some(Ok(0)) => Ok(()),
+            _ => Err(StoreError::Unavailable("a reader holds the write-ahead log".to_owned())),
         }
     }
 

@@ -6,7 +6,9 @@ use std::path::Path;
 use crate::StoreError;
 use crate::migrate;
 use crate::outbox::EventFeed;
+use crate::postgres::{PgConnection, Purpose};
 use crate::reader::Reader;
+use crate::sqlite::SqliteConnection;
 use crate::writer::connection::Source;
 use crate::writer::{Writer, WriterConfig};
 
@@ -56,6 +58,11 @@ impl Store {
         Writer::start(self.source.clone(), config).await
     }
 
+    /// What removes the remains of deleted rows.
+    pub fn scrubber(&self) -> Scrubber {
+        Scrubber(self.source.clone())
+    }
+
     /// Names of the migrations that opening it ran; none when the schema was up to date.
     pub fn applied(&self) -> &[String] {
         &self.applied
@@ -64,6 +71,30 @@ impl Store {
     /// The pool of read-only connections.
     pub fn reader(&self) -> Reader {
         self.reader.clone()
+    }
+}
+
+/// Removes the remains of deleted rows: after an erasure only, it waits for readers and may take seconds.
+#[derive(Clone)]
+pub struct Scrubber(Source);
+
+impl Scrubber {
+    /// On SQLite empties the write-ahead log, on PostgreSQL clears dead rows of the tables that erasure touches.
+    pub async fn scrub(&self) -> Result<(), StoreError> {
+        match &self.0 {
+            Source::Sqlite(path) => {
+                let path = path.clone();
+                let scrub = move || SqliteConnection::open_writer(&path)?.truncate_log();
+                tokio::task::spawn_blocking(scrub).await.map_err(|_| StoreError::Closed)?
+            }
+            Source::Postgres(url) => {
+                let connection = PgConnection::connect(url, Purpose::Writing).await?;
+                for table in ["kyc_subject", "kyc_session", "kyc_check", "idempotency", "outbox"] {
+                    connection.batch(&format!("vacuum {table}")).await?;
+                }
+                Ok(())
+            }
+        }
     }
 }
 

@@ -11,6 +11,8 @@ mod calls;
 mod configuration;
 #[path = "conformance/endpoints.rs"]
 mod endpoints;
+#[path = "conformance/kyc.rs"]
+mod kyc;
 #[path = "conformance/ledger_model.rs"]
 mod ledger_model;
 #[path = "conformance/money.rs"]
