@@ -18,7 +18,7 @@ mod tuning;
 pub use deliver::DeliveryEngine;
 pub use documents::{CallDocuments, callback_event, endpoint_key};
 pub use fetch::DocumentFetcher;
-pub use secrets::{AccountSecrets, SigningSecrets, TrunkSecrets};
+pub use secrets::{AccountSecrets, SealedBodies, SigningSecrets, TrunkSecrets, Unopened};
 pub use sign::{
     BodySignature, CallbackSignature, sign_body, sign_callback, signing_base, verify_body, verify_callback,
     verify_trunk,

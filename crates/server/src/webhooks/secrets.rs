@@ -1,7 +1,9 @@
 //! Where signing keys come from. The directory implements it; nothing here keeps a secret.
 
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tandem_model::{AccountId, TrunkId};
+use tandem_store::OutboxEvent;
 
 /// The tokens that sign an account's callbacks.
 #[derive(Clone, Debug)]
@@ -28,4 +30,19 @@ pub trait SigningSecrets: Send + Sync + 'static {
 
     /// The secrets of a trunk; `None` when it is gone.
     fn trunk(&self, trunk: TrunkId) -> Option<TrunkSecrets>;
+}
+
+/// Why a sealed body is not at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unopened {
+    /// The store does not answer: later.
+    NotNow,
+    /// What it told of was erased: never.
+    Erased,
+}
+
+/// Opens the bodies of events that are sealed at rest.
+pub trait SealedBodies: Send + Sync + 'static {
+    /// The body of an event as it is sent.
+    fn open<'a>(&'a self, event: &'a OutboxEvent) -> BoxFuture<'a, Result<String, Unopened>>;
 }

@@ -86,6 +86,12 @@ pub struct BodySignature {
 }
 
 impl BodySignature {
+    /// Writes the same with `sha256=` before the hex, as the vendor documents KYC webhooks.
+    pub fn apply_prefixed(&self, headers: &mut HeaderMap) {
+        self.apply(headers);
+        insert(headers, V1, &format!("sha256={}", self.hex));
+    }
+
     /// Writes the four header fields.
     pub fn apply(&self, headers: &mut HeaderMap) {
         insert(headers, V1, &self.hex);

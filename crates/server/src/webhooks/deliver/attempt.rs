@@ -14,7 +14,7 @@ use tandem_store::OutboxEvent;
 use super::words::{Finish, Start};
 use crate::egress::{Egress, EgressError, EgressLimits, EgressRequest, EgressTarget, Overflow, Redirects};
 use crate::webhooks::fetch::callback_request;
-use crate::webhooks::{SigningSecrets, sign_body, sign_callback};
+use crate::webhooks::{SealedBodies, SigningSecrets, TrunkSecrets, Unopened, sign_body, sign_callback};
 
 /// Bytes read of an answer: its body means nothing, its start helps people.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
@@ -32,6 +32,8 @@ pub(super) struct Sender {
     pub(super) egress: Egress,
     pub(super) secrets: Arc<dyn SigningSecrets>,
     pub(super) observer: Arc<dyn Observer>,
+    /// Absent: sealed events wait.
+    pub(super) bodies: Option<Arc<dyn SealedBodies>>,
 }
 
 /// What became of an attempt, for the record.
@@ -51,6 +53,8 @@ enum Unsendable {
     Url(EgressError),
     /// The key is gone, perhaps for a moment.
     NoSecret,
+    /// What it told of was erased.
+    Erased,
 }
 
 impl Sender {
@@ -58,7 +62,7 @@ impl Sender {
     pub(super) async fn attempt(&self, start: Start) -> Report {
         let at = clock::wall();
         let begun = clock::monotonic();
-        let sent = match self.request(&start, at) {
+        let sent = match self.request(&start, at).await {
             Ok(request) => self.egress.send(request).await.map_err(Failure::Egress),
             Err(unsendable) => Err(Failure::Unsendable(unsendable)),
         };
@@ -69,7 +73,9 @@ impl Sender {
             Ok(response) => {
                 let status = response.status.as_u16();
                 report.status = Some(status);
-                report.excerpt = excerpt(&response.body);
+                // The answer may quote what was sent.
+                let sealed = start.event.channel == DeliveryChannel::DurableSealed;
+                report.excerpt = if sealed { None } else { excerpt(&response.body) };
                 if !response.status.is_success() {
                     report.error = Some(format!("the server answered {status}"));
                 }
@@ -86,6 +92,10 @@ impl Sender {
                 report.finish = Finish::Impossible;
                 report.error = Some(error.to_string());
             }
+            Err(Failure::Unsendable(Unsendable::Erased)) => {
+                report.finish = Finish::Impossible;
+                report.error = Some("what it told of was erased".to_owned());
+            }
             Err(Failure::Unsendable(Unsendable::NoSecret)) => {
                 report.error = Some("its signing secret is gone".to_owned());
             }
@@ -94,13 +104,14 @@ impl Sender {
         report
     }
 
-    fn request(&self, start: &Start, now: Timestamp) -> Result<EgressRequest, Unsendable> {
+    async fn request(&self, start: &Start, now: Timestamp) -> Result<EgressRequest, Unsendable> {
         let limits =
             EgressLimits::new(start.timeout, ANSWER_BYTES_MAX, Overflow::Truncate, Redirects::Return);
         let event = &*start.event;
         let mut request = match event.channel {
             DeliveryChannel::Callback | DeliveryChannel::DurableCallback => self.callback(event, limits)?,
             DeliveryChannel::Trunk | DeliveryChannel::DurableTrunk => self.trunk(event, limits, now)?,
+            DeliveryChannel::DurableSealed => self.sealed(event, limits, now).await?,
         };
         let id = event.event.to_string();
         insert(&mut request.headers, WEBHOOK_ID, &id);
@@ -147,6 +158,32 @@ impl Sender {
         let id = event.event.to_string();
         sign_body(&secrets, &id, now.as_second(), &body).apply(&mut headers);
         Ok(EgressRequest { method, target, headers, body, limits })
+    }
+
+    /// A JSON event whose body is sealed at rest, signed with its account's token.
+    async fn sealed(
+        &self,
+        event: &OutboxEvent,
+        limits: EgressLimits,
+        now: Timestamp,
+    ) -> Result<EgressRequest, Unsendable> {
+        let secrets = self.secrets.account(&event.account).ok_or(Unsendable::NoSecret)?;
+        let bodies = self.bodies.as_ref().ok_or(Unsendable::NoSecret)?;
+        let body = bodies.open(event).await.map_err(|unopened| match unopened {
+            Unopened::NotNow => Unsendable::NoSecret,
+            Unopened::Erased => Unsendable::Erased,
+        })?;
+        let target = EgressTarget::parse(&event.url).map_err(Unsendable::Url)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, TRUNK_USER_AGENT);
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        insert(&mut headers, EVENT_NAME, &event.kind);
+        insert(&mut headers, CONTENT_TYPE, &event.content_type);
+        let keys = TrunkSecrets { current: secrets.token, previous: None };
+        let id = event.event.to_string();
+        sign_body(&keys, &id, now.as_second(), body.as_bytes()).apply_prefixed(&mut headers);
+        Ok(EgressRequest { method: Method::POST, target, headers, body: Bytes::from(body), limits })
     }
 
     fn trace(&self, start: &Start, report: &Report) {

@@ -22,7 +22,7 @@ use super::schedule::DURABLE_LIFE;
 use super::scheduler::{LEASE, Scheduler};
 use super::words::{Cause, Delivery, Finish, Input, Output, Settled, Start, Verdict};
 use crate::egress::Egress;
-use crate::webhooks::SigningSecrets;
+use crate::webhooks::{SealedBodies, SigningSecrets};
 
 /// Pause between two scans of due rows.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
@@ -70,7 +70,7 @@ impl DeliveryEngine {
         let now = clock::monotonic();
         Self {
             writer,
-            sender: Sender { egress, secrets, observer },
+            sender: Sender { egress, secrets, observer, bodies: None },
             scheduler: Scheduler::default(),
             attempts: JoinSet::new(),
             tasks: HashMap::new(),
@@ -82,6 +82,13 @@ impl DeliveryEngine {
             scan_at: now,
             stopping: false,
         }
+    }
+
+    /// The same engine, which can open sealed bodies.
+    #[must_use]
+    pub fn opening(mut self, bodies: Arc<dyn SealedBodies>) -> Self {
+        self.sender.bodies = Some(bodies);
+        self
     }
 
     /// Delivers until `stop` is cancelled or the store is closed for good; then waits for attempts

@@ -27,7 +27,10 @@ const RETRY_AFTER_QUICK_MAX: Duration = Duration::from_secs(10);
 
 /// Whether a channel goes on after the quick attempts.
 pub(super) const fn is_durable(channel: DeliveryChannel) -> bool {
-    matches!(channel, DeliveryChannel::DurableCallback | DeliveryChannel::DurableTrunk)
+    matches!(
+        channel,
+        DeliveryChannel::DurableCallback | DeliveryChannel::DurableTrunk | DeliveryChannel::DurableSealed
+    )
 }
 
 /// How long the attempt numbered `attempt` (from 1) may take, body included.
@@ -37,7 +40,9 @@ pub(super) const fn timeout(channel: DeliveryChannel, attempt: u32) -> Duration 
     }
     match channel {
         DeliveryChannel::Callback | DeliveryChannel::DurableCallback => Duration::from_secs(3),
-        DeliveryChannel::Trunk | DeliveryChannel::DurableTrunk => Duration::from_secs(10),
+        DeliveryChannel::Trunk | DeliveryChannel::DurableTrunk | DeliveryChannel::DurableSealed => {
+            Duration::from_secs(10)
+        }
     }
 }
 
@@ -78,7 +83,8 @@ fn spread(pause: Duration, event: EventId) -> Duration {
 mod tests {
     use super::*;
 
-    const CHANNELS: [DeliveryChannel; 4] = [
+    const CHANNELS: [DeliveryChannel; 5] = [
+        DeliveryChannel::DurableSealed,
         DeliveryChannel::Callback,
         DeliveryChannel::Trunk,
         DeliveryChannel::DurableCallback,
@@ -103,7 +109,7 @@ mod tests {
 
     #[test]
     fn durable_channels_go_on_for_three_days_and_no_longer() {
-        for channel in [DeliveryChannel::DurableCallback, DeliveryChannel::DurableTrunk] {
+        for channel in CHANNELS.into_iter().filter(|channel| is_durable(*channel)) {
             let (mut age, mut attempt) = (Duration::ZERO, 1);
             while let Some(pause) =
                 pause_after(channel, attempt, event(), None, DURABLE_LIFE.saturating_sub(age))
