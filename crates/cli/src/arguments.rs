@@ -155,6 +155,9 @@ pub(crate) enum AdminCommand {
     Bans(BansCommand),
     /// What the SIP edge has dropped since the node started, and why.
     Edge,
+    /// Documents that wait for your eyes (kyc.verifier = "manual"), and erasure of what people showed.
+    #[command(subcommand)]
+    Kyc(KycCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -331,6 +334,40 @@ pub(crate) enum InventoryCommand {
     },
     /// List numbers and who owns them.
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KycCommand {
+    /// List documents that wait for a verdict, oldest first.
+    List,
+    /// Show one with what was given, in clear; the audit remembers that you read it.
+    Show {
+        /// check_id of the list.
+        check: String,
+    },
+    /// Say that a document is what it claims to be.
+    Approve {
+        /// check_id of the list.
+        check: String,
+    },
+    /// Refuse a document; its session fails, and its owner is told the reason.
+    #[command(
+        after_help = "Example:\n  tandem admin kyc reject 7d0c… --reason \"The name differs from the PAN card\""
+    )]
+    Reject {
+        /// check_id of the list.
+        check: String,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Erase everything people showed for an account, for good. What was decided stays.
+    Erase {
+        /// The account's auth_id.
+        account: String,
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

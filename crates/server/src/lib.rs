@@ -12,6 +12,7 @@ mod dev;
 mod directory;
 pub mod doctor;
 pub mod egress;
+mod kyc;
 mod names;
 mod node;
 pub mod operator;

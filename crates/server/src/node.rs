@@ -23,8 +23,11 @@ use crate::api::{self, AppState, Live, Shared};
 use crate::auth::{Vault, VaultError};
 use crate::certificate::Certificate;
 use crate::config::{CarriersConfig, Config, EdgeConfig, Loaded};
+use crate::dev::{Mailbox, catch_mail};
 use crate::directory::{Directory, Feed, LoadError, OurHosts};
 use crate::egress::{Egress, EgressPolicy, SystemResolver};
+use crate::kyc::widget::router as kyc_page;
+use crate::kyc::{Desk, DeskParts, SubjectBodies, run_clerk};
 use crate::names::{Means, Names, SystemDns, name_servers};
 use crate::registered_at;
 use crate::registrations::StoredRegistrations;
@@ -129,7 +132,17 @@ pub(crate) fn prepare_data(config: &Config) -> Result<(), StartError> {
 impl Node {
     /// Starts everything; returns once calls and requests are served.
     pub async fn start(loaded: Loaded, options: NodeOptions) -> Result<Self, StartError> {
-        let config = Arc::new(loaded.config);
+        let mut config = loaded.config;
+        let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let mailbox = Mailbox::default();
+        if options.dev && config.mail.smtp_url.is_empty() {
+            let failed =
+                |source| StartError::Listen { address: "127.0.0.1 (mail catcher)".to_owned(), source };
+            config.mail.smtp_url =
+                catch_mail(&tasks, mailbox.clone(), cancel.clone()).await.map_err(failed)?;
+            config.mail.from = "Tandem <kyc@tandem.localhost>".to_owned();
+        }
+        let config = Arc::new(config);
         prepare_data(&config)?;
         let vault = Arc::new(Vault::open(&config.node.data.join("master.key"))?);
         let store = Arc::new(open_store(&config).await?);
@@ -163,7 +176,9 @@ impl Node {
             .map_err(|error| StartError::Configuration(format!("outgoing HTTP: {error}")))?;
         let delivery_stop = CancellationToken::new();
         let deliveries = TaskTracker::new();
-        let delivery = DeliveryEngine::new(writer.clone(), egress.clone(), secrets.clone(), observer.clone());
+        let bodies = Arc::new(SubjectBodies { reader: store.reader(), vault: vault.clone() });
+        let delivery = DeliveryEngine::new(writer.clone(), egress.clone(), secrets.clone(), observer.clone())
+            .opening(bodies);
         deliveries.spawn(delivery.run(events, delivery_stop.clone()));
         deliveries.close();
         let hops = HopSigner::new(vault.hop_key());
@@ -177,7 +192,7 @@ impl Node {
             sounds: Arc::new(SoundLibrary::new(
                 &config.node.data,
                 Arc::new(Espeak::at(&config.speech.espeak)),
-                egress,
+                egress.clone(),
             )),
             registrations: Arc::new(StoredRegistrations::new(store.reader(), writer.clone())),
             observer,
@@ -215,9 +230,21 @@ impl Node {
         } else {
             config.api.public_url.clone()
         };
+        let kyc = Desk::new(DeskParts {
+            config: config.clone(),
+            vault: vault.clone(),
+            reader: store.reader(),
+            writer: writer.clone(),
+            scrubber: store.scrubber(),
+            api_url: api_url.clone(),
+            egress: Some(egress),
+        });
+        let kyc = kyc.map_err(StartError::Configuration)?;
+        tasks.spawn(run_clerk(kyc.clone(), cancel.clone()));
         let state = AppState::new(Shared {
             config: config.clone(),
             vault,
+            kyc: kyc.clone(),
             reader: store.reader(),
             writer: writer.clone(),
             directory,
@@ -225,9 +252,9 @@ impl Node {
             timelines,
             nudge,
         });
-        let mut routes = api::router(state.clone());
+        let mut routes = kyc_page(kyc, api::router(state.clone()));
         if options.dev {
-            routes = crate::dev::router(state.clone()).fallback_service(routes);
+            routes = crate::dev::router(state.clone(), mailbox).fallback_service(routes);
         }
         serve_http(&tasks, listener, routes, cancel.clone());
         if !config.metrics.listen.is_empty() {

@@ -11,7 +11,7 @@ use tandem_server::config::{Loaded, Overrides};
 use super::{block_on, load};
 use crate::arguments::{
     Admin, AdminCommand, Arguments, BansCommand, CarrierCommand, CarrierFields, DeadLettersCommand,
-    InventoryCommand, MoneyMovement, PartnerCommand, RatesCommand,
+    InventoryCommand, KycCommand, MoneyMovement, PartnerCommand, RatesCommand,
 };
 use crate::{http as wire, output};
 
@@ -194,6 +194,7 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
         AdminCommand::VerifyLedger => OperatorRequest::get("/admin/ledger/verify", |value| {
             serde_json::to_string_pretty(value).unwrap_or_default()
         }),
+        AdminCommand::Kyc(command) => kyc(command)?,
         AdminCommand::DeadLetters(DeadLettersCommand::List) => {
             OperatorRequest::get("/admin/dead-letters", |value| {
                 output::table(
@@ -221,6 +222,41 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
             let lines = dropped.map(|(name, count)| format!("{name:<16} {}", output::plain(count)));
             lines.collect::<Vec<_>>().join("\n")
         }),
+    })
+}
+
+fn kyc(command: &KycCommand) -> anyhow::Result<OperatorRequest> {
+    let decided = |value: &Value| {
+        format!("{} of {}", output::plain(&value["state"]), output::plain(&value["account_id"]))
+    };
+    Ok(match command {
+        KycCommand::List => OperatorRequest::get("/admin/kyc", |value| {
+            output::table(&value["checks"], &["check_id", "account_id", "document", "session_id", "since"])
+        }),
+        KycCommand::Show { check } => {
+            OperatorRequest::get(&format!("/admin/kyc/{}", encoded(check)), |value| {
+                serde_json::to_string_pretty(value).unwrap_or_default()
+            })
+        }
+        KycCommand::Approve { check } => {
+            OperatorRequest::post(format!("/admin/kyc/{}/approve", encoded(check)), json!({}), decided)
+        }
+        KycCommand::Reject { check, reason } => {
+            let path = format!("/admin/kyc/{}/reject", encoded(check));
+            OperatorRequest::post(path, json!({ "reason": reason }), decided)
+        }
+        KycCommand::Erase { account, yes } => {
+            anyhow::ensure!(yes, "erasing cannot be undone: repeat with --yes");
+            let path = format!("/admin/accounts/{}/kyc-data/erase", encoded(account));
+            OperatorRequest::post(path, json!({}), |value| {
+                format!(
+                    "Erased: {} sessions, {} documents, {} events",
+                    output::plain(&value["sessions"]),
+                    output::plain(&value["documents"]),
+                    output::plain(&value["events"])
+                )
+            })
+        }
     })
 }
 

@@ -19,7 +19,8 @@ pub(crate) fn run(arguments: &Arguments, serve: &Serve) -> anyhow::Result<()> {
     if serve.dev {
         overrides = overrides
             .set("webhooks.allow_private", vec!["127.0.0.0/8", "::1/128"])
-            .set("recordings.all", true);
+            .set("recordings.all", true)
+            .set_default("kyc.verifier", "sandbox");
     }
     let loaded = load(&serve.configuration, overrides)?;
     let threads = loaded.config.node.threads;

@@ -22,5 +22,6 @@ mod routing;
 mod service;
 
 pub(crate) use hops::HopSigner;
+pub(crate) use payload::iso;
 pub(crate) use reaper::{DEAD_AFTER, Reaper};
 pub(crate) use service::{Admission, AdmittedCall, ApiCall};

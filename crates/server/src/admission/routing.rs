@@ -187,6 +187,7 @@ mod tests {
             parent: None,
             enabled: true,
             kyc_pending: false,
+            kyc_blocks_calls: false,
             country: "IN".to_owned(),
             currency: Currency::INR,
             cps_limit: 1,

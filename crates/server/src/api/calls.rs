@@ -3,7 +3,7 @@
 //! The cast: [`order`] reads a request; [`claim`] gives a keyed request the same call ids each time; [`fire`]
 //! admits and dials. What steers a call that lives (play, speak, transfer, …) is not built.
 
-mod claim;
+pub(super) mod claim;
 mod fire;
 mod order;
 

@@ -27,6 +27,7 @@ mod error;
 mod extract;
 mod ip_acl;
 mod json;
+mod kyc;
 mod lenient;
 mod not_built;
 mod numbers;
@@ -44,7 +45,7 @@ mod trunks;
 mod window;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use canonical::Canonical;
 pub(crate) use effect::{Effect, Posted, Reply};

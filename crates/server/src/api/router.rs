@@ -8,7 +8,7 @@ use axum::{Extension, Router};
 use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
 use super::{
-    AppState, Routes, account, applications, calls, credentials, endpoints, ip_acl, not_built, numbers,
+    AppState, Routes, account, applications, calls, credentials, endpoints, ip_acl, kyc, not_built, numbers,
     origination_uris, partner, partner_accounts, records, transactions, trunks,
 };
 use crate::auth::RateLimiter;
@@ -26,6 +26,7 @@ fn table() -> Routes {
         .merge(credentials::routes())
         .merge(endpoints::routes())
         .merge(ip_acl::routes())
+        .merge(kyc::routes())
         .merge(origination_uris::routes())
         .merge(records::routes())
         .merge(trunks::routes())

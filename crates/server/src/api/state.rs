@@ -12,6 +12,7 @@ use crate::auth::Vault;
 use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::kyc::Desk;
 use crate::timeline::Timelines;
 
 /// Shared by all handlers; clones are handles.
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     pub(crate) directory: Directory,
+    pub(crate) kyc: Desk,
     /// Absent when an administrator works on the files of a node that does not run.
     pub(crate) live: Option<Live>,
     /// Development mode only.

@@ -7,7 +7,7 @@ mod vault;
 
 pub(crate) use password::hash_password;
 pub(crate) use rate_limit::RateLimiter;
-pub(crate) use request::{Caller, Partner, Scoped};
+pub(crate) use request::{Caller, CallerKind, Partner, Scoped};
 pub use vault::{Vault, VaultError, mint_signing_secret, mint_token};
 
 /// What each kind of secret is sealed for: a secret opens only under its own context.
@@ -22,6 +22,8 @@ pub mod context {
     pub const ENDPOINT_PASSWORD: &str = "endpoint password";
     /// Our passwords at carriers.
     pub const CARRIER_PASSWORD: &str = "carrier password";
+    /// Keys of the subjects of KYC.
+    pub const KYC_SUBJECT: &str = "kyc subject key";
     /// Replies kept for idempotency keys.
     pub const REPLAY: &str = "idempotent reply";
 }

@@ -21,6 +21,7 @@ use tandem_store::directory::AccountRow;
 use super::RateLimiter;
 use crate::api::{ApiError, AppState, RequestId};
 use crate::directory::AccountEntry;
+use crate::kyc::mode;
 
 /// Longest `auth_id` looked at.
 const ID_MAX: usize = 32;
@@ -197,10 +198,11 @@ async fn find(state: &AppState, id: &AccountId) -> Result<Option<Arc<AccountEntr
 fn entry_of(row: AccountRow) -> AccountEntry {
     AccountEntry {
         id: row.id,
-        kind: row.kind,
+        kind: row.kind.clone(),
         parent: row.parent,
         enabled: row.enabled,
-        kyc_pending: !matches!(row.kyc_status.as_str(), "completed" | "verified"),
+        kyc_pending: mode::is_pending(&row.kind, &row.profile, &row.kyc_status),
+        kyc_blocks_calls: mode::blocks_calls(&row.kind, &row.profile, &row.kyc_status),
         country: row.country,
         currency: row.currency,
         cps_limit: u32::try_from(row.cps_limit).unwrap_or(u32::MAX),

@@ -11,7 +11,8 @@ use thiserror::Error;
 
 pub use sections::{
     ApiConfig, BillingConfig, CarriersConfig, Config, DatabaseConfig, DnsConfig, EdgeConfig, KycConfig,
-    MetricsConfig, NodeConfig, RecordingsConfig, RtpConfig, SipConfig, SpeechConfig, WebhooksConfig,
+    MailConfig, MetricsConfig, NodeConfig, RecordingsConfig, RtpConfig, SipConfig, SpeechConfig,
+    WebhooksConfig,
 };
 
 /// The embedded defaults: every key, commented.
@@ -34,15 +35,25 @@ impl From<figment::Error> for ConfigError {
     }
 }
 
-/// What the command line adds on top, key by dotted key.
+/// What the command line adds on top, key by dotted key, and what it puts in the place of defaults.
 #[derive(Clone, Debug, Default)]
-pub struct Overrides(Vec<(String, figment::value::Value)>);
+pub struct Overrides {
+    over: Vec<(String, figment::value::Value)>,
+    under: Vec<(String, figment::value::Value)>,
+}
 
 impl Overrides {
     /// Sets a dotted key such as `sip.listen`.
     #[must_use]
     pub fn set(mut self, key: &str, value: impl Into<figment::value::Value>) -> Self {
-        self.0.push((key.to_owned(), value.into()));
+        self.over.push((key.to_owned(), value.into()));
+        self
+    }
+
+    /// Another default for a dotted key: a file and the environment still win.
+    #[must_use]
+    pub fn set_default(mut self, key: &str, value: impl Into<figment::value::Value>) -> Self {
+        self.under.push((key.to_owned(), value.into()));
         self
     }
 
@@ -68,6 +79,9 @@ pub struct Loaded {
 /// Reads defaults, then `file`, then the environment, then `overrides`. Unknown keys are refused.
 pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, ConfigError> {
     let mut figment = Figment::from(Toml::string(DEFAULTS));
+    for (key, value) in &overrides.under {
+        figment = figment.merge(Serialized::default(key, value));
+    }
     if let Some(path) = file {
         if !path.is_file() {
             return Err(ConfigError::Missing(path.display().to_string()));
@@ -75,7 +89,7 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Config
         figment = figment.merge(Toml::file_exact(path));
     }
     figment = figment.merge(Env::prefixed("TANDEM_").split("__"));
-    for (key, value) in &overrides.0 {
+    for (key, value) in &overrides.over {
         figment = figment.merge(Serialized::default(key, value));
     }
     let config: Config = figment.extract()?;
@@ -94,10 +108,11 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Config
     Ok(Loaded { config, provenance })
 }
 
-/// Database URLs carry passwords: show where they point, not how they get in.
+/// URLs of databases and mail servers carry passwords: show where they point, not how they get in.
 fn shown(key: &str, value: &str) -> String {
     match (key, value.find("://"), value.rfind('@')) {
-        ("database.url", Some(scheme), Some(at)) if at > scheme => {
+        ("kyc.verifier_secret", _, _) if value != "\"\"" => "\"…\"".to_owned(),
+        ("database.url" | "mail.smtp_url", Some(scheme), Some(at)) if at > scheme => {
             format!("{}…{}", &value[..scheme + 3], &value[at..])
         }
         _ => value.to_owned(),
@@ -158,6 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn another_default_gives_way_to_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tandem.toml");
+        std::fs::write(&file, "[kyc]\nverifier = \"manual\"\n").unwrap();
+        let overrides = Overrides::default().set_default("kyc.verifier", "sandbox");
+        assert_eq!(load(None, &overrides).unwrap().config.kyc.verifier, "sandbox");
+        assert_eq!(load(Some(&file), &overrides).unwrap().config.kyc.verifier, "manual");
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_by_name() {
         let overrides = Overrides::default().set("sip.lisen", "x");
         assert!(load(None, &overrides).unwrap_err().to_string().contains("lisen"));
@@ -166,5 +191,7 @@ mod tests {
     #[test]
     fn a_database_password_is_not_shown() {
         assert_eq!(shown("database.url", "\"postgres://u:secret@h/d\""), "\"postgres://…@h/d\"");
+        assert_eq!(shown("mail.smtp_url", "\"smtps://u:p@h\""), "\"smtps://…@h\"");
+        assert_eq!(shown("kyc.verifier_secret", "\"s3cret\""), "\"…\"");
     }
 }

@@ -19,6 +19,7 @@ pub struct Config {
     pub rtp: RtpConfig,
     pub billing: BillingConfig,
     pub kyc: KycConfig,
+    pub mail: MailConfig,
     pub webhooks: WebhooksConfig,
     pub speech: SpeechConfig,
     pub recordings: RecordingsConfig,
@@ -126,6 +127,19 @@ pub struct BillingConfig {
 #[serde(deny_unknown_fields)]
 pub struct KycConfig {
     pub pending_blocks_calls: bool,
+    pub public_url: String,
+    pub verifier: String,
+    pub verifier_url: String,
+    pub verifier_secret: String,
+    pub retention_days: u32,
+    pub abandoned_retention_days: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailConfig {
+    pub smtp_url: String,
+    pub from: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

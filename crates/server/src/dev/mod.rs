@@ -1,5 +1,10 @@
 //! Development mode's window: `GET /` shows calls as they happen and plays their recordings. Served only
-//! under `--dev`, to this machine only: it shows what the timeline shows, without credentials.
+//! under `--dev`, to this machine only: it shows what the timeline shows, without credentials. `GET /dev/mail` shows the
+//! mails that this node would have sent, caught by an SMTP server of its own.
+
+mod mail;
+mod mail_text;
+mod smtp;
 
 use std::net::SocketAddr;
 
@@ -17,11 +22,14 @@ use tower_http::services::ServeFile;
 
 use crate::api::AppState;
 
+pub(crate) use smtp::{Mailbox, catch_mail};
+
 const PAGE: &str = include_str!("page.html");
 
 /// The window's routes.
-pub(crate) fn router(state: AppState) -> Router {
+pub(crate) fn router(state: AppState, mailbox: Mailbox) -> Router {
     Router::new()
+        .merge(mail::routes(mailbox))
         .route("/", get(page))
         .route("/dev/calls", get(calls))
         .route("/dev/calls/{call}", get(call))

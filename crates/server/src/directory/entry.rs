@@ -25,6 +25,8 @@ pub(crate) struct AccountEntry {
     pub(crate) enabled: bool,
     /// KYC is not complete.
     pub(crate) kyc_pending: bool,
+    /// A sub-account for a customer whose documents are not verified: it may not call whatever the configuration says.
+    pub(crate) kyc_blocks_calls: bool,
     pub(crate) country: String,
     pub(crate) currency: Currency,
     pub(crate) cps_limit: u32,

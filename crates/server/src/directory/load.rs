@@ -25,6 +25,7 @@ use super::entry::{
 use super::sources::{listed_sources, network, option};
 use super::{CarrierOptions, Directory};
 use crate::auth::{Vault, VaultError, context};
+use crate::kyc::mode;
 use crate::names::Place;
 
 /// A change made by another process is seen within this.
@@ -339,10 +340,11 @@ impl Feed {
                     token.map(|sealed| self.vault.open_secret(context::AUTH_TOKEN, sealed)).transpose()?;
                 Ok::<_, VaultError>(AccountEntry {
                     id: row.id,
-                    kind: row.kind,
+                    kind: row.kind.clone(),
                     parent: row.parent,
                     enabled: row.enabled,
-                    kyc_pending: !matches!(row.kyc_status.as_str(), "completed" | "verified"),
+                    kyc_pending: mode::is_pending(&row.kind, &row.profile, &row.kyc_status),
+                    kyc_blocks_calls: mode::blocks_calls(&row.kind, &row.profile, &row.kyc_status),
                     country: row.country,
                     currency: row.currency,
                     cps_limit: u32::try_from(row.cps_limit).unwrap_or(u32::MAX),

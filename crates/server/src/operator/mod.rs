@@ -11,6 +11,7 @@ mod deck_diff;
 mod decks;
 mod edge;
 mod inventory;
+mod kyc;
 mod ledger;
 mod partners;
 mod status;
@@ -35,6 +36,7 @@ use crate::auth::Vault;
 use crate::config::Loaded;
 use crate::directory::{Directory, OurHosts};
 use crate::egress::EgressPolicy;
+use crate::kyc::{Desk, DeskParts};
 use crate::names::Names;
 use crate::node::{StartError, open_store, prepare_data};
 
@@ -58,6 +60,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(dead_letters::routes())
         .merge(status::routes())
         .merge(edge::routes())
+        .merge(kyc::routes())
         .with_state(state);
     enclosed(routes, Canonical::default(), RequestLimits { timeout: TIMEOUT, body_bytes: BODY_MAX })
 }
@@ -76,7 +79,17 @@ pub async fn offline(
     let store = open_store(&config).await?;
     let (writer, _events) = store.start_writer(WriterConfig::unfenced(clock::wall())).await?;
     let policy = Arc::new(EgressPolicy { allow: config.webhooks.allow_private.clone() });
+    let kyc = Desk::new(DeskParts {
+        config: config.clone(),
+        vault: vault.clone(),
+        reader: store.reader(),
+        writer: writer.clone(),
+        scrubber: store.scrubber(),
+        api_url: config.api.public_url.clone(),
+        egress: None,
+    });
     let state = AppState::new(Shared {
+        kyc: kyc.map_err(StartError::Configuration)?,
         directory: Directory::new(no_hosts(), policy, Names::literals_only()),
         reader: store.reader(),
         writer: writer.clone(),

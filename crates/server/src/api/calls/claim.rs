@@ -15,7 +15,7 @@ use crate::api::{ApiError, AppState, Effect, Reply};
 const SILENCE: SignedDuration = SignedDuration::from_secs(15);
 
 /// What a claim came to.
-pub(super) enum Claimed {
+pub(in crate::api) enum Claimed {
     /// Make the calls.
     Go(Hold),
     /// Made before.
@@ -23,14 +23,14 @@ pub(super) enum Claimed {
 }
 
 /// The right to make the calls of one request.
-pub(super) struct Hold {
+pub(in crate::api) struct Hold {
     key: Option<IdempotencyKey>,
     /// Another process began and is gone: calls may exist.
     pub(super) resumed: bool,
 }
 
 /// Claims the request's key, if it has one.
-pub(super) async fn claim(
+pub(in crate::api) async fn claim(
     state: &AppState,
     effect: &Effect,
     account: &AccountId,
@@ -83,7 +83,7 @@ impl Hold {
     }
 
     /// Keeps the answer, or lets the key go when the answer is a refusal.
-    pub(super) async fn keep(&self, state: &AppState, answer: &Result<Reply, ApiError>) {
+    pub(in crate::api) async fn keep(&self, state: &AppState, answer: &Result<Reply, ApiError>) {
         let Some(key) = self.key.clone() else { return };
         let kept = match answer {
             Ok(reply) => {

@@ -20,6 +20,7 @@ use crate::auth::Vault;
 use crate::config::{Overrides, load};
 use crate::directory::{Directory, OurHosts};
 use crate::egress::EgressPolicy;
+use crate::kyc::{Desk, DeskParts};
 
 /// The secret of each account that tests open.
 const TOKEN: &str = "tk_test";
@@ -80,11 +81,22 @@ impl House {
             application_domain: config.sip.application_domain.clone(),
             addresses: HashSet::new(),
         };
+        let vault = Arc::new(Vault::from_master(&[7; 32]));
+        let kyc = Desk::new(DeskParts {
+            config: config.clone(),
+            vault: vault.clone(),
+            reader: store.reader(),
+            writer: writer.clone(),
+            scrubber: store.scrubber(),
+            api_url: "http://api.example".to_owned(),
+            egress: None,
+        });
         let state = AppState::new(Shared {
             config,
-            vault: Arc::new(Vault::from_master(&[7; 32])),
+            vault,
             reader: store.reader(),
             writer,
+            kyc: kyc.unwrap(),
             directory: Directory::new(
                 hosts,
                 Arc::new(EgressPolicy::public_only()),

@@ -3,6 +3,7 @@
 
 mod access;
 mod keys;
+mod kyc;
 mod money;
 mod numbers;
 mod operator;
@@ -16,7 +17,7 @@ use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tandem_model::clock;
-use tandem_store::{EventFeed, Store, WriterConfig};
+use tandem_store::{BoxFuture, Command, EventFeed, Store, StoreError, Tx, Writer, WriterConfig};
 use tokio::sync::Notify;
 use tower::ServiceExt as _;
 
@@ -25,36 +26,50 @@ use crate::auth::Vault;
 use crate::config::{Overrides, load};
 use crate::directory::{Directory, OurHosts};
 use crate::egress::EgressPolicy;
+use crate::kyc::{Desk, DeskParts};
 
 /// A store with the API and the operator's routes on it.
-pub(super) struct House {
+pub(crate) struct House {
     api: Router,
     operator: Router,
+    pub(crate) kyc: Desk,
+    pub(crate) events: EventFeed,
+    writer: Writer,
     _store: Store,
-    _events: EventFeed,
     _folder: tempfile::TempDir,
 }
 
+/// Any statement, as a command.
+struct RunSql(&'static str);
+
+impl Command for RunSql {
+    type Output = u64;
+
+    fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(tx.execute(self.0, &[]))
+    }
+}
+
 /// An answer, read to its end.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 /// Credentials.
 #[derive(Clone)]
-pub(super) struct Login {
-    pub(super) id: String,
-    pub(super) token: String,
+pub(crate) struct Login {
+    pub(crate) id: String,
+    pub(crate) token: String,
 }
 
 impl House {
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::open_with(Overrides::default()).await
     }
 
-    pub(super) async fn open_with(overrides: Overrides) -> Self {
+    pub(crate) async fn open_with(overrides: Overrides) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let overrides = overrides.set("node.data", folder.path().to_str().unwrap());
         let config = Arc::new(load(None, &overrides).unwrap().config);
@@ -67,11 +82,23 @@ impl House {
             application_domain: "app.example".to_owned(),
             addresses: HashSet::new(),
         };
+        let vault = Arc::new(Vault::from_master(&[7; 32]));
+        let kyc = Desk::new(DeskParts {
+            config: config.clone(),
+            vault: vault.clone(),
+            reader: store.reader(),
+            writer: writer.clone(),
+            scrubber: store.scrubber(),
+            api_url: "http://api.example".to_owned(),
+            egress: None,
+        });
+        let kyc = kyc.unwrap();
         let state = AppState::new(Shared {
             config,
-            vault: Arc::new(Vault::from_master(&[7; 32])),
+            vault,
             reader: store.reader(),
-            writer,
+            writer: writer.clone(),
+            kyc: kyc.clone(),
             directory: Directory::new(
                 hosts,
                 Arc::new(EgressPolicy { allow: Vec::new() }),
@@ -84,10 +111,17 @@ impl House {
         Self {
             api: router(state.clone()),
             operator: crate::operator::router(state),
+            kyc,
+            events,
+            writer,
             _store: store,
-            _events: events,
             _folder: folder,
         }
+    }
+
+    /// A statement that no request makes.
+    pub(super) async fn run_sql(&self, sql: &str) {
+        self.writer.submit(RunSql(sql.to_owned().leak())).await.unwrap();
     }
 
     async fn send(router: &Router, request: Request<Body>) -> Answer {
@@ -108,7 +142,7 @@ impl House {
     }
 
     /// A request as somebody, below `/api/v1`.
-    pub(super) async fn ask(&self, method: &str, path: &str, who: &Login, body: Value) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, path: &str, who: &Login, body: Value) -> Answer {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let headers = [("x-auth-id", who.id.as_str()), ("x-auth-token", who.token.as_str())];
         self.raw(method, &format!("/api/v1{path}"), &headers, &body).await
@@ -121,7 +155,7 @@ impl House {
         self.raw("POST", &format!("/api/v1{path}"), &headers, &body.to_string()).await
     }
 
-    pub(super) async fn get(&self, path: &str, who: &Login) -> Answer {
+    pub(crate) async fn get(&self, path: &str, who: &Login) -> Answer {
         self.ask("GET", path, who, Value::Null).await
     }
 
@@ -133,7 +167,7 @@ impl House {
     }
 
     /// A partner with 1,000 INR.
-    pub(super) async fn partner(&self, email: &str) -> Login {
+    pub(crate) async fn partner(&self, email: &str) -> Login {
         let made = self
             .admin(
                 "POST",
@@ -146,7 +180,7 @@ impl House {
     }
 
     /// A customer of a partner, with so many rupees.
-    pub(super) async fn customer(&self, partner: &Login, email: &str, rupees: i64) -> Login {
+    pub(crate) async fn customer(&self, partner: &Login, email: &str, rupees: i64) -> Login {
         let made = self.ask("POST", "/partner/accounts", partner, new_customer(email)).await;
         assert_eq!(made.status, 201, "{}", made.body);
         let customer = login(&made.body);
