@@ -31,8 +31,8 @@ e2e: ## Only the end-to-end tests (sipp as PBX and carrier, both databases)
 	@scripts/install test
 	$(CARGO) test -p tandem-cli --test e2e
 
-slow: ## Tests too slow for every change: idle phones behind a router, load of the simulator, cost of a call
-	@scripts/install test
+slow: ## Tests too slow for every change: idle phones behind a router, the KYC page in Chromium, load of the simulator, cost of a call
+	@scripts/install slow
 	$(CARGO) test --workspace -- --ignored
 
 fuzz: ## Fuzz what comes over the wire, FUZZ_SECONDS=600 per target; installs cargo-fuzz and nightly if missing

@@ -153,7 +153,6 @@ impl Node {
         let names = advertised.names(sip_bind).into_iter().chain([config.sip.registrar.clone()]).collect();
         let transports = Transports::of(&config.sip, sip_bind, options.dev.then_some(names))?;
         let policy = Arc::new(EgressPolicy { allow: config.webhooks.allow_private.clone() });
-        let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
         let servers = name_servers(&config.dns.servers).map_err(|text| {
             StartError::Configuration(format!("dns.servers: {text} is no address of a name server"))
         })?;

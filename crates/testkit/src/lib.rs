@@ -1,10 +1,12 @@
-//! Test peers: a running platform, a customer's web server, sipp, a UDP NAT, both databases. Never a dependency
+//! Test peers: a running platform, a customer's web server, a mail server, a browser, sipp, a UDP NAT, both databases. Never a dependency
 //! of the product.
 
+mod browser;
 pub mod databases;
 mod flood;
 mod hearing;
 mod lines;
+mod mailbox;
 mod name_server;
 mod nat;
 mod platform;
@@ -14,9 +16,11 @@ mod sipp;
 mod softphone;
 mod spray;
 
+pub use browser::{Browser, BrowserOptions};
 pub use flood::{Flood, FloodReport};
 pub use hearing::Hearing;
 pub use lines::{Lines, LinesReport};
+pub use mailbox::{MailManners, Mailbox};
 pub use name_server::NameServer;
 pub use nat::{Namespace, NatBinding, NatOptions, UdpNat};
 pub use platform::{Platform, PlatformOptions};

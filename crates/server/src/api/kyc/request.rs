@@ -82,6 +82,26 @@ fn reminders(value: &Value, days: i64) -> Result<(Vec<i64>, Value), ApiError> {
     Ok((before, Value::Array(shown)))
 }
 
+/// Whether a text or number anywhere in it could be a full Aadhaar number. A mobile number with its country code has twelve
+/// digits too, and is let through.
+fn tells_aadhaar(value: &Value) -> bool {
+    let tells = |text: &str| {
+        let digits = text.trim().trim_start_matches('+');
+        let is_mobile = digits.len() == 12
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && digits.starts_with("91")
+            && digits.as_bytes().get(2).is_some_and(|digit| *digit >= b'6');
+        !is_mobile && holds_aadhaar(text)
+    };
+    match value {
+        Value::String(text) => tells(text),
+        Value::Number(number) => tells(&number.to_string()),
+        Value::Array(values) => values.iter().any(tells_aadhaar),
+        Value::Object(values) => values.iter().any(|(name, value)| tells(name) || tells_aadhaar(value)),
+        Value::Null | Value::Bool(_) => false,
+    }
+}
+
 impl SessionBody {
     /// The request about `account`, on behalf of `owner`.
     pub(super) fn checked(
@@ -118,7 +138,7 @@ impl SessionBody {
                 if text.len() > METADATA_BYTES_MAX {
                     return Err(wrong("metadata", "is an object of at most 4096 bytes"));
                 }
-                if holds_aadhaar(&text) {
+                if tells_aadhaar(&metadata) {
                     return Err(wrong("metadata", "must not hold an Aadhaar number"));
                 }
                 Some(metadata)
@@ -146,6 +166,21 @@ impl SessionBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_aadhaar_number_is_found_anywhere_and_a_mobile_number_is_none() {
+        for value in
+            [json!({"a": ["9999 4105 7058"]}), json!({"999941057058": 1}), json!({"a": 999_941_057_058_u64})]
+        {
+            assert!(tells_aadhaar(&value), "{value}");
+        }
+        // One of ten has a good check digit.
+        let mobile = (0..10).map(|last| format!("91981234567{last}"));
+        assert!(mobile.clone().any(|number| holds_aadhaar(&number)));
+        for number in mobile {
+            assert!(!tells_aadhaar(&json!({"phone": number, "plus": format!("+{number}")})), "{number}");
+        }
+    }
 
     #[test]
     fn days_and_reminders_are_bounded() {

@@ -182,3 +182,6 @@ impl KycVerifier for HttpVerifier {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

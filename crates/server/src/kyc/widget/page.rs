@@ -21,6 +21,9 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const PRETEND_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'");
 
+/// The fields of all forms, from top to bottom.
+const FIELDS: [&str; 7] = ["pan", "name", "birth_date", "entity_name", "gstin", "last_four", "consent"];
+
 /// What a page shows.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct View {
@@ -36,6 +39,8 @@ pub(super) struct View {
     pub(super) values: BTreeMap<String, String>,
     /// Words at fields.
     pub(super) errors: BTreeMap<&'static str, &'static str>,
+    /// The same in the order of the form.
+    pub(super) summary: Vec<(&'static str, &'static str)>,
     /// A sentence over the form.
     pub(super) notice: Option<String>,
     /// What the verifier said.
@@ -60,6 +65,9 @@ impl View {
     ) -> Self {
         let words = words(language);
         self.errors = errors.iter().filter_map(|(field, key)| Some((*field, *words.get(key)?))).collect();
+        let place = |field: &str| FIELDS.iter().position(|one| *one == field);
+        self.summary = self.errors.iter().map(|(field, words)| (*field, *words)).collect();
+        self.summary.sort_by_key(|(field, _)| place(field));
         self.values = typed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         self
     }
