@@ -1,8 +1,8 @@
 //! A real browser: Debian's Chromium, headless, driven through ChromeDriver (W3C WebDriver).
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ pub struct BrowserOptions {
 pub struct Browser {
     driver: Child,
     session: String,
+    /// Kept open: it goes on talking.
+    _said: BufReader<ChildStdout>,
     _profile: TempDir,
 }
 
@@ -40,11 +42,16 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver starts: apt-get install chromium chromium-driver");
-        let stdout = driver.stdout.take().expect("a pipe");
-        let port = BufReader::new(stdout)
+        let mut said = BufReader::new(driver.stdout.take().expect("a pipe"));
+        // It first says that it starts on port 0, then where it listens.
+        let port = said
+            .by_ref()
             .lines()
             .map_while(Result::ok)
-            .find_map(|line| line.split("on port ").nth(1)?.trim_end_matches('.').trim().parse::<u16>().ok())
+            .filter_map(|line| {
+                line.split("on port ").nth(1)?.trim_end_matches('.').trim().parse::<u16>().ok()
+            })
+            .find(|port| *port != 0)
             .expect("chromedriver says its port");
         let profile = tempfile::tempdir().expect("a folder");
         let mut arguments = vec![
@@ -72,7 +79,7 @@ impl Browser {
         let base = format!("http://127.0.0.1:{port}");
         let made = rest("POST", &format!("{base}/session"), None, Some(&capabilities)).await.ok();
         let id = made["value"]["sessionId"].as_str().expect("a session").to_owned();
-        Self { driver, session: format!("{base}/session/{id}"), _profile: profile }
+        Self { driver, session: format!("{base}/session/{id}"), _said: said, _profile: profile }
     }
 
     async fn command(&self, method: &str, path: &str, body: Option<Value>) -> Value {

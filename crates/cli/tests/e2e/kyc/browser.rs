@@ -13,7 +13,7 @@ use crate::stage::world::text;
 /// Pictures go there, for people to look at.
 fn pictures() -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kyc-pictures");
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).expect("a folder");
     folder
 }
 

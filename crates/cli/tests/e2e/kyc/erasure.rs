@@ -49,8 +49,8 @@ async fn erasure(database: Option<String>, folders: &[PathBuf]) {
     visitor.send(&base, &page, "pan", &[("pan", PAN), ("consent", "yes")]).await;
     visitor.send(&base, &page, "details", &[("name", "Canary Q Person"), ("birth_date", "1973-02-17")]).await;
     let ready = visitor.send(&base, &page, "digilocker", &[]).await;
-    let visit = ready.between("class=\"button\" href=\"", "\"").unwrap();
-    let request = visit.split("request=").nth(1).unwrap().to_owned();
+    let visit = ready.between("class=\"button\" href=\"", "\"").expect("a link");
+    let request = visit.split("request=").nth(1).expect("a visit").to_owned();
     visitor.send(&base, &ready, "sandbox/digilocker", &[("request", &request), ("say", "granted")]).await;
     let shown = read(&world, &id_of(&made)).await.to_string();
     assert!(
@@ -69,10 +69,10 @@ async fn erasure(database: Option<String>, folders: &[PathBuf]) {
     assert_eq!(found(&folders, CANARIES), 0, "sealed before it is erased");
     let erased = world.platform.admin(&["kyc", "erase", &customer.who.id, "--yes"]);
     assert_eq!(erased["subjects"], 1, "{erased}");
-    assert!(erased["events"].as_u64().unwrap() >= 2, "undelivered payloads: {erased}");
+    assert!(erased["events"].as_u64().expect("a number") >= 2, "undelivered payloads: {erased}");
     if folders.len() == 1 {
         let database = world.platform.data().join("tandem.db");
-        std::fs::copy(&database, world.platform.data().join("backup.db")).unwrap();
+        std::fs::copy(&database, world.platform.data().join("backup.db")).expect("a copy");
     }
     assert_eq!(found(&folders, CANARIES), 0);
     let after = read(&world, &id_of(&made)).await;

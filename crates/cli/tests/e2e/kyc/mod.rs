@@ -35,7 +35,7 @@ async fn session(world: &World, customer: &Customer, further: Value) -> Value {
     let mut body = json!({
         "account_auth_id": customer.who.id, "webhook_url": world.sink.url("kyc"), "metadata": {"order": "CANARY-ORDER"},
     });
-    for (name, value) in further.as_object().unwrap() {
+    for (name, value) in further.as_object().expect("an object") {
         body[name] = value.clone();
     }
     world.platform.rest("POST", "/partner/kyc-sessions", &world.partner, Some(&body)).await.ok()
