@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -126,11 +127,21 @@ impl Browser {
         self.command("POST", &format!("element/{element}/click"), Some(json!({}))).await;
     }
 
-    /// The text of an element, as people see it.
-    pub async fn text(&self, css: &str) -> String {
-        let element = self.find(css).await;
-        let text = self.command("GET", &format!("element/{element}/text"), None).await;
-        text.as_str().unwrap_or_default().to_owned()
+    /// Waits until an element's text, as people see it, has `words` in it; a click leads to its page only after a while.
+    ///
+    /// # Panics
+    /// After ten seconds, with what it says instead.
+    pub async fn shows(&self, css: &str, words: &str) {
+        let script = format!("return document.querySelector({})?.innerText ?? ''", json!(css));
+        let mut said = String::new();
+        for _ in 0..100 {
+            said = self.script(&script).await.as_str().unwrap_or_default().to_owned();
+            if said.contains(words) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{css} says {said:?}, not {words:?}, at {}", self.url().await);
     }
 
     /// What a script returns.
