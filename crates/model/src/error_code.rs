@@ -42,6 +42,7 @@ macro_rules! error_codes {
 
 error_codes! {
     InvalidCredentials = "INVALID_CREDENTIALS", 401, 403, Forbidden, "Wrong or missing credentials", "Send X-Auth-ID and X-Auth-Token (or Basic), or the trunk's username and password.";
+    TokenExpired = "TOKEN_EXPIRED", 401, 403, Forbidden, "The access token has expired", "Trade the refresh token at /auth/refresh, or sign in again.";
     AccountMismatch = "ACCOUNT_MISMATCH", 403, 403, Forbidden, "Access denied: account ID mismatch", "Use the account id that belongs to your credentials.";
     AccountInactive = "ACCOUNT_INACTIVE", 403, 403, Forbidden, "The account is disabled", "Ask the operator to enable it.";
     CapabilityMissing = "CAPABILITY_MISSING", 403, 403, Forbidden, "This partner may not do that", "Ask the operator to grant the capability.";

@@ -6,7 +6,7 @@
 //!   commit is durable; hands committed events to delivery ([`EventFeed`]).
 //! - [`Tx`]: the open transaction, `$1`…`$n` on both databases; [`Value`] in, [`Row`] out.
 //! - [`Store`]: opens, locks and migrates a database, starts the Writer and the [`Reader`].
-//! - `nodes`, `calls`, `money`, `outbox`, `directory`, `idempotency`, `audit`, `registrations`: the business's own tables;
+//! - `nodes`, `calls`, `money`, `outbox`, `directory`, `idempotency`, `audit`, `registrations`, `sessions`: the business's own tables;
 //!   `kyc`: sessions, documents, their subjects' keys, letters due; `resources`: one file per configuration resource of the REST API.
 //!
 //! Promises: a fact, its money and its events commit together or not at all; no acknowledgement before
@@ -31,6 +31,7 @@ mod postgres;
 mod reader;
 pub mod registrations;
 pub mod resources;
+pub mod sessions;
 mod sqlite;
 mod store;
 mod tx;

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_trunk_secret_shown"),
     migration!(3, "0003_routing"),
     migration!(4, "0004_kyc"),
+    migration!(5, "0005_sessions"),
 ];
 
 const CREATE_TABLE: &str =

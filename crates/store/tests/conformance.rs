@@ -25,6 +25,8 @@ mod outbox;
 mod provisioning;
 #[path = "conformance/records.rs"]
 mod records;
+#[path = "conformance/sessions.rs"]
+mod sessions;
 #[path = "conformance/trunking.rs"]
 mod trunking;
 #[path = "conformance/writer.rs"]

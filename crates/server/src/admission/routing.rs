@@ -195,6 +195,8 @@ mod tests {
             token: None,
             token_hash: None,
             previous_token: None,
+            epoch: 1,
+            requests_per_minute: None,
         };
         let caller = Presented {
             number: None,

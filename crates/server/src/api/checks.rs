@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 
+use axum::http::StatusCode;
 use serde_json::Value;
 use tandem_model::{E164, Money};
 
 use super::ApiError;
+use crate::auth::PASSWORD_MAX;
 
 /// A required text of 1 to `max` characters.
 pub(crate) fn text(name: &str, value: Option<&str>, max: usize) -> Result<String, ApiError> {
@@ -64,6 +66,19 @@ pub(crate) fn email(name: &str, value: &str) -> Result<String, ApiError> {
     if good { Ok(value.to_ascii_lowercase()) } else { Err(ApiError::field(name, "is not an e-mail address")) }
 }
 
+/// A password somebody may choose.
+pub(crate) fn password(name: &str, value: &str) -> Result<(), ApiError> {
+    let remedy = "is 8 to 128 characters with a digit and a special character";
+    let length = value.chars().count();
+    let digit = value.chars().any(|character| character.is_ascii_digit());
+    let special = value.chars().any(|character| !character.is_alphanumeric() && !character.is_whitespace());
+    if (8..=PASSWORD_MAX).contains(&length) && digit && special {
+        Ok(())
+    } else {
+        Err(ApiError::field(name, remedy).status(StatusCode::UNPROCESSABLE_ENTITY))
+    }
+}
+
 /// An ISO 3166 alpha-2 code.
 pub(crate) fn country(name: &str, value: &str) -> Result<String, ApiError> {
     let code = value.trim().to_ascii_uppercase();
@@ -97,6 +112,16 @@ mod tests {
         }
         assert!(positive_amount("amount", &json!(0)).is_err());
         assert!(positive_amount("amount", &json!(-1)).is_err());
+    }
+
+    #[test]
+    fn a_password_needs_eight_characters_a_digit_and_a_special_one() {
+        assert!(password("password", "Change-me-1").is_ok());
+        assert!(password("password", "a-34567").is_err());
+        assert!(password("password", "a-345678").is_ok());
+        for weak in ["", "password", "passw0rd", "pass-word", &format!("-1{}", "x".repeat(127))] {
+            assert!(password("password", weak).is_err(), "{weak}");
+        }
     }
 
     #[test]

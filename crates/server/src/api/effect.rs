@@ -154,7 +154,8 @@ impl Effect {
         self.key.as_ref().map(|key| IdempotencyKey {
             account: account.clone(),
             key: key.clone(),
-            fingerprint: self.fingerprint.clone(),
+            // Keyed: a body may hold a password, and a plain hash of it would be a thing to guess against.
+            fingerprint: self.state.vault.token_hash(&self.fingerprint),
             at: clock::wall(),
         })
     }

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::ApiError;
 use super::canonical::Canonical;
+use crate::auth::Noted;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ids of clients are replaced.
@@ -96,6 +97,8 @@ async fn answer(
     }
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(WrittenPath(written));
+    let standing = Noted::default();
+    request.extensions_mut().insert(standing.clone());
 
     let started = clock::monotonic();
     let span = tracing::info_span!("request", request_id = %id.text, %method);
@@ -120,6 +123,7 @@ async fn answer(
         request_id = %id.text, %method, status = response.status().as_u16(),
         duration_ms = started.elapsed().as_millis() as u64, "request answered"
     );
+    standing.tell(response.headers_mut());
     if let Ok(value) = HeaderValue::from_str(&id.text) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -4,6 +4,7 @@
 //! - [`envelope`]: request id, trace, time limit, panics; renders every [`ApiError`] in the end.
 //! - [`canonical`]: tolerated spellings of a path become the route table's own.
 //! - [`routes`]: the route table's building block; [`not_built`] names what is known but absent.
+//! - `auth::limits`: how often; noted on every answer.
 //! - `auth::request`: who asks ([`Caller`](crate::auth::Caller)), for which account
 //!   ([`Scoped`](crate::auth::Scoped)), as partner ([`Partner`](crate::auth::Partner)).
 //! - [`extract`]: bodies, queries, dialects; a failure names the field and the remedy.
@@ -39,6 +40,7 @@ mod records;
 mod revision;
 mod router;
 mod routes;
+mod sessions;
 mod state;
 mod transactions;
 mod trunks;

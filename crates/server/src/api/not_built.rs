@@ -7,9 +7,6 @@ use super::{ApiError, Routes};
 
 /// Pattern and what it would be.
 const OPERATIONS: &[(&str, &str)] = &[
-    ("/auth/login", "Sign-in with e-mail and password"),
-    ("/auth/refresh", "Renewing a session"),
-    ("/partner/login", "Partner sign-in with e-mail and password"),
     ("/partner/dashboard", "The partner dashboard"),
     ("/partner/analytics", "Partner analytics"),
     ("/partner/transactions", "Transactions of all of a partner's customers"),

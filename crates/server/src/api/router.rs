@@ -9,9 +9,9 @@ use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
 use super::{
     AppState, Routes, account, applications, calls, credentials, endpoints, ip_acl, kyc, not_built, numbers,
-    origination_uris, partner, partner_accounts, records, transactions, trunks,
+    origination_uris, partner, partner_accounts, records, sessions, transactions, trunks,
 };
-use crate::auth::RateLimiter;
+use crate::auth::Limits;
 
 /// Every resource.
 fn table() -> Routes {
@@ -29,6 +29,7 @@ fn table() -> Routes {
         .merge(kyc::routes())
         .merge(origination_uris::routes())
         .merge(records::routes())
+        .merge(sessions::routes())
         .merge(trunks::routes())
         .merge(not_built::routes())
 }
@@ -40,6 +41,6 @@ pub(crate) fn router(state: AppState) -> Router {
     let api = &state.config.api;
     let limits =
         RequestLimits { timeout: Duration::from_millis(api.timeout_ms), body_bytes: api.body_limit_bytes };
-    let limiter = Arc::new(RateLimiter::new(api.rate_limit_per_s, api.rate_limit_burst));
-    enclosed(router.layer(Extension(limiter)).with_state(state), canonical, limits)
+    let asked = Arc::new(Limits::new(api));
+    enclosed(router.layer(Extension(asked)).with_state(state), canonical, limits)
 }

@@ -1,13 +1,16 @@
-//! Secrets and who may do what: the vault that seals secrets at rest, tokens, and the proof a request carries.
+//! Secrets and who may do what: the vault that seals secrets at rest, tokens, sessions, and the proof a request carries.
 
+mod access_token;
+mod limits;
 mod password;
-mod rate_limit;
 mod request;
+pub(crate) mod sessions;
+mod source;
 mod vault;
 
-pub(crate) use password::hash_password;
-pub(crate) use rate_limit::RateLimiter;
-pub(crate) use request::{Caller, CallerKind, Partner, Scoped};
+pub(crate) use limits::{Limits, Noted, requests_per_minute};
+pub(crate) use password::{PASSWORD_MAX, hash_password, verify_password};
+pub(crate) use request::{Caller, CallerKind, Partner, Scoped, Stranger};
 pub use vault::{Vault, VaultError, mint_signing_secret, mint_token};
 
 /// What each kind of secret is sealed for: a secret opens only under its own context.

@@ -1,14 +1,15 @@
 //! Who asks: the proof a request carries, and what it may reach.
 //!
 //! `X-Auth-ID` with `X-Auth-Token` first; when they are there, `Authorization` is not looked at, because
-//! generated SDKs always send one with noise in it. Otherwise HTTP Basic `auth_id:auth_token`. Bearer tokens
-//! are JWT sessions, which are not built. Accounts come from the directory, so a revoked token is refused
+//! generated SDKs always send one with noise in it. Otherwise HTTP Basic `auth_id:auth_token`, or a session's
+//! access token as Bearer, which is void once the account's epoch is another. Accounts come from the directory, so a revoked token is refused
 //! within its poll; an account it does not know yet (made a moment ago) is looked up in the store.
 
-use std::net::SocketAddr;
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, RawPathParams};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use base64::Engine as _;
@@ -18,7 +19,9 @@ use tandem_model::{AccountId, ErrorCode, clock};
 use tandem_store::audit::Actor;
 use tandem_store::directory::AccountRow;
 
-use super::RateLimiter;
+use super::access_token::{self, BadToken};
+use super::limits::{Limits, Noted, requests_per_minute};
+use super::source::source_of;
 use crate::api::{ApiError, AppState, RequestId};
 use crate::directory::AccountEntry;
 use crate::kyc::mode;
@@ -78,10 +81,10 @@ impl FromRequestParts<AppState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let caller = authenticate(parts, state).await;
         let caller = caller.map_err(|error| if is_gateway(parts) { error.gateway() } else { error })?;
-        if let Some(limiter) = parts.extensions.get::<Arc<RateLimiter>>() {
-            limiter
-                .take(&caller.account.id, clock::monotonic())
-                .map_err(|seconds| too_fast(limiter, seconds))?;
+        if let Some(limits) = parts.extensions.get::<Arc<Limits>>() {
+            let pattern = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+            let noted = parts.extensions.get::<Noted>();
+            limits.admit(&caller.account, &parts.method, pattern, noted, clock::monotonic())?;
         }
         Ok(caller)
     }
@@ -129,13 +132,18 @@ impl FromRequestParts<AppState> for Partner {
     }
 }
 
+/// What a request shows to prove who asks.
+enum Proof {
+    /// The account's own token, in headers or by Basic.
+    Pair(String, String),
+    /// A session's access token.
+    Session(String),
+}
+
 async fn authenticate(parts: &Parts, state: &AppState) -> Result<Caller, ApiError> {
-    let (id, token) = proof(parts)?;
-    let found = if id.len() <= ID_MAX { find(state, &AccountId::new(&id)).await? } else { None };
-    // The same work for an account that does not exist.
-    let hash = state.vault.token_hash(token.get(..TOKEN_MAX).unwrap_or(&token));
-    let Some(account) = found.filter(|account| holds(account, &hash)) else {
-        return Err(wrong_credentials());
+    let account = match proof(parts)? {
+        Proof::Pair(id, token) => by_pair(state, &id, &token).await?,
+        Proof::Session(token) => by_session(state, &token).await?,
     };
     let parent = match &account.parent {
         Some(parent) => find(state, parent).await?,
@@ -149,32 +157,76 @@ async fn authenticate(parts: &Parts, state: &AppState) -> Result<Caller, ApiErro
         "sub" => CallerKind::Sub,
         _ => CallerKind::Master,
     };
-    let actor = Actor {
-        name: account.id.as_str().to_owned(),
-        request_id: parts.extensions.get::<RequestId>().map(|id| id.text.clone()),
-        source_ip: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string()),
-    };
+    let actor = actor_of(parts, state, account.id.as_str());
     Ok(Caller { account, kind, actor })
 }
 
-/// The id and token a request shows.
-fn proof(parts: &Parts) -> Result<(String, String), ApiError> {
+async fn by_pair(state: &AppState, id: &str, token: &str) -> Result<Arc<AccountEntry>, ApiError> {
+    let found = if id.len() <= ID_MAX { find(state, &AccountId::new(id)).await? } else { None };
+    // The same work for an account that does not exist.
+    let hash = state.vault.token_hash(token.get(..TOKEN_MAX).unwrap_or(token));
+    found.filter(|account| holds(account, &hash)).ok_or_else(wrong_credentials)
+}
+
+async fn by_session(state: &AppState, token: &str) -> Result<Arc<AccountEntry>, ApiError> {
+    let claims = access_token::read(&state.vault, token, clock::wall()).map_err(|bad| match bad {
+        BadToken::Forged => wrong_credentials(),
+        BadToken::Expired => ApiError::new(ErrorCode::TokenExpired),
+    })?;
+    let found = find(state, &claims.account).await?;
+    found.filter(|account| account.epoch == claims.epoch).ok_or_else(wrong_credentials)
+}
+
+/// Who the audit names.
+fn actor_of(parts: &Parts, state: &AppState, name: &str) -> Actor {
+    Actor {
+        name: name.to_owned(),
+        request_id: parts.extensions.get::<RequestId>().map(|id| id.text.clone()),
+        source_ip: source_of(parts, &state.config.api).map(|address| address.to_string()),
+    }
+}
+
+/// Somebody who has proven nothing: who signs in, or has forgotten a password.
+#[derive(Clone, Debug)]
+pub(crate) struct Stranger {
+    /// From where, if that is known.
+    pub(crate) source: Option<IpAddr>,
+    actor: Actor,
+}
+
+impl Stranger {
+    /// Who the audit names once it is known whom it is about.
+    pub(crate) fn actor(&self, name: &str) -> Actor {
+        Actor { name: name.to_owned(), ..self.actor.clone() }
+    }
+}
+
+impl FromRequestParts<AppState> for Stranger {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        let source = source_of(parts, &state.config.api);
+        Ok(Self { source, actor: actor_of(parts, state, "anonymous") })
+    }
+}
+
+/// The proof a request shows.
+fn proof(parts: &Parts) -> Result<Proof, ApiError> {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    if let (Some(id), Some(token)) = (header("x-auth-id"), header("x-auth-token")) {
-        return Ok((id.to_owned(), token.to_owned()));
+    if let (Some(id), Some(token)) = (header("x-auth-id"), header("x-auth-token"))
+        && !(id.is_empty() && token.is_empty())
+    {
+        return Ok(Proof::Pair(id.to_owned(), token.to_owned()));
     }
     let Some(authorization) = header(AUTHORIZATION.as_str()) else { return Err(wrong_credentials()) };
     let (scheme, rest) = authorization.split_once(' ').unwrap_or((authorization, ""));
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Err(ApiError::because(ErrorCode::InvalidCredentials, "Invalid token").with(
-            "reason",
-            "JWT sessions are not built: send X-Auth-ID and X-Auth-Token, or HTTP Basic auth_id:auth_token",
-        ));
+        return Ok(Proof::Session(rest.trim().to_owned()));
     }
     let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(rest.trim()).ok()).flatten();
     let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     let pair = text.as_deref().and_then(|text| text.split_once(':'));
-    pair.map(|(id, token)| (id.to_owned(), token.to_owned())).ok_or_else(wrong_credentials)
+    pair.map(|(id, token)| Proof::Pair(id.to_owned(), token.to_owned())).ok_or_else(wrong_credentials)
 }
 
 /// Compares in constant time, the token before rotation included while it is good.
@@ -197,6 +249,8 @@ async fn find(state: &AppState, id: &AccountId) -> Result<Option<Arc<AccountEntr
 /// What a request needs to know of an account; its secrets stay sealed.
 fn entry_of(row: AccountRow) -> AccountEntry {
     AccountEntry {
+        epoch: row.epoch,
+        requests_per_minute: requests_per_minute(&row.kind, &row.profile),
         id: row.id,
         kind: row.kind.clone(),
         parent: row.parent,
@@ -226,11 +280,4 @@ fn is_gateway(parts: &Parts) -> bool {
 
 fn wrong_credentials() -> ApiError {
     ApiError::because(ErrorCode::InvalidCredentials, "Invalid token")
-}
-
-fn too_fast(limiter: &RateLimiter, seconds: u32) -> ApiError {
-    let limit = limiter.per_second();
-    ApiError::new(ErrorCode::RateLimited).retry_after(seconds).details(serde_json::json!({
-        "limitType": "requests_per_second", "limit": limit, "current": limit, "retryAfter": seconds,
-    }))
 }

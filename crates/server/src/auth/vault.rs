@@ -45,6 +45,7 @@ pub struct Vault {
     lookup_key: [u8; KEY_BYTES],
     nonce_key: [u8; KEY_BYTES],
     hop_key: [u8; KEY_BYTES],
+    session_key: [u8; KEY_BYTES],
 }
 
 impl Vault {
@@ -77,6 +78,7 @@ impl Vault {
             lookup_key: derive(master, "token look-up"),
             nonce_key: derive(master, "digest nonces"),
             hop_key: derive(master, "hop cookies"),
+            session_key: derive(master, "access tokens"),
         }
     }
 
@@ -88,6 +90,11 @@ impl Vault {
     /// The key that signs hop cookies: the same on every node.
     pub fn hop_key(&self) -> [u8; KEY_BYTES] {
         self.hop_key
+    }
+
+    /// The key that signs access tokens: the same on every node, so any of them takes what another gave.
+    pub(super) fn session_key(&self) -> [u8; KEY_BYTES] {
+        self.session_key
     }
 
     /// Seals a secret for one use, named by `context` and bound to it.

@@ -49,6 +49,14 @@ pub struct ApiConfig {
     pub timeout_ms: u64,
     pub rate_limit_per_s: u32,
     pub rate_limit_burst: u32,
+    pub write_rate_limit_per_s: u32,
+    pub write_rate_limit_burst: u32,
+    pub call_rate_limit_per_s: u32,
+    pub call_rate_limit_burst: u32,
+    pub logins_per_minute: u32,
+    pub logins_per_minute_source: u32,
+    pub refresh_token_days: u32,
+    pub behind_proxy: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

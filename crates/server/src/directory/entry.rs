@@ -37,6 +37,10 @@ pub(crate) struct AccountEntry {
     pub(crate) token_hash: Option<String>,
     /// Keyed hash of the token before it, and until when that one is good.
     pub(crate) previous_token: Option<(String, Timestamp)>,
+    /// Access tokens of other epochs are void.
+    pub(crate) epoch: i64,
+    /// Requests a minute of a sub-account.
+    pub(crate) requests_per_minute: Option<u32>,
 }
 
 impl AccountEntry {

@@ -24,7 +24,7 @@ use super::entry::{
 };
 use super::sources::{listed_sources, network, option};
 use super::{CarrierOptions, Directory};
-use crate::auth::{Vault, VaultError, context};
+use crate::auth::{Vault, VaultError, context, requests_per_minute};
 use crate::kyc::mode;
 use crate::names::Place;
 
@@ -339,6 +339,8 @@ impl Feed {
                 let token =
                     token.map(|sealed| self.vault.open_secret(context::AUTH_TOKEN, sealed)).transpose()?;
                 Ok::<_, VaultError>(AccountEntry {
+                    epoch: row.epoch,
+                    requests_per_minute: requests_per_minute(&row.kind, &row.profile),
                     id: row.id,
                     kind: row.kind.clone(),
                     parent: row.parent,

@@ -13,7 +13,7 @@ use tandem_store::resources::account::{
 
 use super::{commit, operator};
 use crate::api::{ApiError, AppState, Payload, RequestId, checks};
-use crate::auth::{context, mint_token};
+use crate::auth::{context, hash_password, mint_token};
 
 /// Ids drawn for one partner.
 const DRAWS: usize = 4;
@@ -46,6 +46,9 @@ struct NewPartner {
     country: Option<String>,
     #[serde(default)]
     max_accounts: Option<u32>,
+    /// With one it may sign in; it can also be set later by "forgotten password".
+    #[serde(default)]
+    password: Option<String>,
 }
 
 /// Makes a partner with every capability. Its token is answered here and nowhere else.
@@ -71,6 +74,13 @@ async fn create(
         Some(phone) => checks::number("phone", phone)?.plus(),
         None => String::new(),
     };
+    let password_hash = match body.password {
+        Some(password) => {
+            checks::password("password", &password)?;
+            Some(hash_password(password).await.map_err(ApiError::internal)?)
+        }
+        None => None,
+    };
     let token = mint_token();
     let command = CreateAccount {
         account: NewAccount {
@@ -90,7 +100,7 @@ async fn create(
             kyc_status: "verified",
             token_hash: state.vault.token_hash(&token),
             token_sealed: state.vault.seal(context::AUTH_TOKEN, &token),
-            password_hash: None,
+            password_hash,
             cps_limit: CPS,
             concurrent_limit: CONCURRENT,
             capabilities: Capabilities::ALL,

@@ -87,9 +87,22 @@ async fn past_its_rate_an_account_waits_and_others_do_not() {
     let slow = house.get("/partner/me", &a).await;
     assert_eq!((slow.status, slow.body["error"].as_str()), (429, Some("RATE_LIMIT_EXCEEDED")));
     assert_eq!(slow.headers["retry-after"], "1");
+    assert_eq!(slow.headers["ratelimit-limit"], "3");
+    assert_eq!(slow.headers["ratelimit-remaining"], "0");
+    assert_eq!(slow.headers["ratelimit-reset"], "1");
+    let reset: i64 = slow.headers["x-ratelimit-reset"].to_str().unwrap().parse().unwrap();
+    let now = tandem_model::clock::wall().as_second();
+    assert!((now + 1..=now + 2).contains(&reset), "Unix seconds: {reset} at {now}");
     assert_eq!(slow.body["details"]["limit"], 1);
     assert_eq!(slow.body["details"]["retryAfter"], 1);
-    assert_eq!(house.get("/partner/me", &b).await.status, 200);
+    let quick = house.get("/partner/me", &b).await;
+    assert_eq!(quick.status, 200);
+    assert_eq!(quick.headers["x-ratelimit-remaining"], "2");
+    assert_eq!(
+        house.ask("POST", "/partner/accounts", &a, json!({})).await.status,
+        400,
+        "changes have their own"
+    );
 }
 
 #[tokio::test]
@@ -123,9 +136,9 @@ async fn refusals_name_the_request_the_field_or_the_operation() {
     let method = house.ask("DELETE", "/partner/me", &partner, Value::Null).await;
     assert_eq!(method.status, 405);
     assert!(method.headers.contains_key("allow"));
-    let unbuilt = house.ask("POST", "/auth/login", &partner, json!({})).await;
+    let unbuilt = house.ask("GET", "/account/M/capacity", &partner, json!({})).await;
     assert_eq!((unbuilt.status, unbuilt.body["error"].as_str()), (501, Some("NOT_BUILT")));
-    assert_eq!(unbuilt.body["message"], "Not built: Sign-in with e-mail and password.");
+    assert_eq!(unbuilt.body["message"], "Not built: Campaign capacity.");
     let conference =
         house.ask("DELETE", "/account/M/conference/Room%20A/member/7/", &partner, Value::Null).await;
     assert_eq!(conference.status, 501);

@@ -7,6 +7,7 @@ mod kyc;
 mod money;
 mod numbers;
 mod operator;
+mod sessions;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
