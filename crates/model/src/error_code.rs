@@ -46,6 +46,7 @@ error_codes! {
     AccountMismatch = "ACCOUNT_MISMATCH", 403, 403, Forbidden, "Access denied: account ID mismatch", "Use the account id that belongs to your credentials.";
     AccountInactive = "ACCOUNT_INACTIVE", 403, 403, Forbidden, "The account is disabled", "Ask the operator to enable it.";
     CapabilityMissing = "CAPABILITY_MISSING", 403, 403, Forbidden, "This partner may not do that", "Ask the operator to grant the capability.";
+    PermissionMissing = "PERMISSION_DENIED", 403, 403, Forbidden, "The sub-account may not do that", "Ask its main account to grant the permission.";
     KycRequired = "KYC_REQUIRED", 403, 403, Forbidden, "KYC is not complete", "Complete the account's KYC.";
     ValidationError = "VALIDATION_ERROR", 400, 400, InvalidDestination, "A field is missing or malformed", "Correct the fields named in details.";
     NotFound = "NOT_FOUND", 404, 404, Unallocated, "No such resource", "Check the id.";

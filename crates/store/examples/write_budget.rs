@@ -254,5 +254,6 @@ fn record(account: &AccountId, call: CallId, rate: Rate, now: Timestamp) -> Call
         rate,
         recording: None,
         answered_while_cancelling: false,
+        sub_account: None,
     }
 }

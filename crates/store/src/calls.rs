@@ -14,6 +14,6 @@ pub use progress::{AnswerCall, ExtendCall, ExtendOutcome, NoteDialogs, SetCallSt
 pub(crate) use record::insert as insert_record;
 pub use record::{CallContext, CallRecord};
 pub(crate) use records::contains;
-pub use records::{RecordFilter, RecordPage, RecordSummary};
+pub use records::{RecordFilter, RecordPage, RecordStatus, RecordSummary, RecordsOf};
 pub use reserve::{CountRefusals, RefuseCall, ReserveCall, ReserveOutcome};
 pub use settle::{SettleCall, SettleOutcome};

@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_routing"),
     migration!(4, "0004_kyc"),
     migration!(5, "0005_sessions"),
+    migration!(6, "0006_sub_accounts"),
 ];
 
 const CREATE_TABLE: &str =

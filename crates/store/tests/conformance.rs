@@ -27,6 +27,8 @@ mod provisioning;
 mod records;
 #[path = "conformance/sessions.rs"]
 mod sessions;
+#[path = "conformance/sub_accounts.rs"]
+mod sub_accounts;
 #[path = "conformance/trunking.rs"]
 mod trunking;
 #[path = "conformance/writer.rs"]

@@ -154,6 +154,7 @@ fn blank(context: &Context, start_time: Timestamp, now: Timestamp) -> CallRecord
         rate: context.rate,
         recording: None,
         answered_while_cancelling: false,
+        sub_account: (facts.account != context.payer).then(|| facts.account.clone()),
     }
 }
 

@@ -185,6 +185,7 @@ mod tests {
             id: AccountId::new("MA_A"),
             kind: "master".to_owned(),
             parent: None,
+            permissions: crate::auth::Permissions::ALL,
             enabled: true,
             kyc_pending: false,
             kyc_blocks_calls: false,

@@ -42,6 +42,7 @@ mod router;
 mod routes;
 mod sessions;
 mod state;
+mod sub_accounts;
 mod transactions;
 mod trunks;
 mod window;

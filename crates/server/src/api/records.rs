@@ -7,8 +7,10 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tandem_model::{CallDirection, CallId};
-use tandem_store::calls::{CallContext, CallRecord, RecordFilter, RecordSummary};
+use tandem_model::{AccountId, CallDirection, CallId};
+use tandem_store::calls::{
+    CallContext, CallRecord, RecordFilter, RecordPage, RecordStatus, RecordSummary, RecordsOf,
+};
 
 use super::json::{instant, money, optional_instant};
 use super::lenient::{Fields, invalid};
@@ -148,13 +150,22 @@ pub(super) fn single(record: CallRecord) -> Value {
     body
 }
 
+/// Whose records a request is for: a main account's include its sub-accounts', which it pays for.
+fn whose(scoped: &Scoped) -> RecordsOf<'_> {
+    match scoped.account.parent {
+        Some(_) => RecordsOf::SubAccount(scoped.id()),
+        None => RecordsOf::Account(scoped.id()),
+    }
+}
+
 /// The record of a call, if it is the account's.
 pub(super) async fn find(
     state: &AppState,
     scoped: &Scoped,
     call: CallId,
 ) -> Result<Option<CallRecord>, ApiError> {
-    Ok(state.reader.call_record(scoped.id(), call).await?)
+    let found = state.reader.call_record(whose(scoped), call).await?;
+    Ok(found.map(|record| CallRecord { account: scoped.id().clone(), ..record }))
 }
 
 /// Reads the filters of list and search.
@@ -183,6 +194,14 @@ fn filter(fields: &mut Fields) -> Result<RecordFilter, ApiError> {
         _ => CallContext::SipTrunking,
     });
     filter.min_duration = fields.number(&["min_duration"], 0, u64::from(u32::MAX)).value();
+    let status =
+        fields.word(&["status"], &["answered", "completed", "busy", "no_answer", "no-answer", "failed"]);
+    filter.status = status.value().map(|word| match word {
+        "busy" => RecordStatus::Busy,
+        "failed" => RecordStatus::Failed,
+        "answered" | "completed" => RecordStatus::Answered,
+        _ => RecordStatus::NoAnswer,
+    });
     fields.check_sentence()?;
     filter.bridge_uuid = bridge
         .map(|text| text.parse().map_err(|_| invalid("bridge_uuid: Must be a call's id")))
@@ -238,6 +257,13 @@ fn paging(fields: &mut Fields) -> Paging {
     Paging { number: if by_offset { offset / size + 1 } else { page }, size, offset, by_offset }
 }
 
+/// A page of records with all that they add up to, and how it was asked for.
+pub(super) struct Listed {
+    pub(super) body: Value,
+    by_offset: bool,
+    offset: u64,
+}
+
 fn summary(summary: &RecordSummary) -> Value {
     let rate = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 * 100.0 / of as f64 };
     let rate = (rate(summary.answered, summary.total) * 100.0).round() / 100.0;
@@ -255,31 +281,37 @@ fn summary(summary: &RecordSummary) -> Value {
     })
 }
 
-async fn page(
+/// The envelope of call records, for whom `account` stands on it.
+pub(super) async fn listed(
     state: &AppState,
-    scoped: &Scoped,
+    whose: RecordsOf<'_>,
+    account: &AccountId,
     fields: &mut Fields,
-) -> Result<(Value, bool, u64), ApiError> {
+) -> Result<Listed, ApiError> {
     let paging = paging(fields);
     let filter = filter(fields)?;
-    let account = scoped.id();
-    let found = state.reader.call_records(account, &filter, paging.offset, paging.size as u32).await?;
-    let sums = state.reader.call_record_summary(account, &filter).await?;
-    let rows: Vec<_> = found.records.into_iter().map(view).collect();
-    let pages = found.total.div_ceil(paging.size);
+    let RecordPage { mut records, total } =
+        state.reader.call_records(whose, &filter, paging.offset, paging.size as u32).await?;
+    let sums = state.reader.call_record_summary(whose, &filter).await?;
+    if let RecordsOf::SubAccount(sub) = whose {
+        for record in &mut records {
+            record.account = sub.clone();
+        }
+    }
+    let rows: Vec<_> = records.into_iter().map(view).collect();
     let end = paging.offset.saturating_add(paging.size);
     let body = json!({
         "account_id": account,
         "count": rows.len(),
         "data": rows,
         "pagination": {
-            "page": paging.number, "per_page": paging.size, "total": found.total, "pages": pages,
-            "has_next": end < found.total, "has_prev": paging.offset > 0,
+            "page": paging.number, "per_page": paging.size, "total": total, "pages": total.div_ceil(paging.size),
+            "has_next": end < total, "has_prev": paging.offset > 0,
         },
         "success": true,
         "summary": summary(&sums),
     });
-    Ok((body, paging.by_offset, paging.offset))
+    Ok(Listed { body, by_offset: paging.by_offset, offset: paging.offset })
 }
 
 /// List call records, newest first, with what all that match add up to.
@@ -288,7 +320,8 @@ async fn list(
     scoped: Scoped,
     Query(mut fields): Query<Fields>,
 ) -> Result<Reply, ApiError> {
-    let (mut body, by_offset, offset) = page(&state, &scoped, &mut fields).await?;
+    let listed = listed(&state, whose(&scoped), scoped.id(), &mut fields).await?;
+    let Listed { mut body, by_offset, offset } = listed;
     if !by_offset {
         return Ok(Reply::ok(body));
     }
@@ -308,7 +341,7 @@ async fn search(
     scoped: Scoped,
     Query(mut fields): Query<Fields>,
 ) -> Result<Reply, ApiError> {
-    let (mut body, _, _) = page(&state, &scoped, &mut fields).await?;
+    let Listed { mut body, .. } = listed(&state, whose(&scoped), scoped.id(), &mut fields).await?;
     let mut text = |name: &'static str| fields.text(&[name], TEXT_MAX).value().unwrap_or_default();
     body["filters"] = json!({
         "call_direction": text("call_direction"),
@@ -326,7 +359,7 @@ async fn recent(
     Query(mut fields): Query<Fields>,
 ) -> Result<Reply, ApiError> {
     let size = paging(&mut fields).size as u32;
-    let found = state.reader.call_records(scoped.id(), &RecordFilter::default(), 0, size).await?;
+    let found = state.reader.call_records(whose(&scoped), &RecordFilter::default(), 0, size).await?;
     let rows: Vec<_> = found.records.into_iter().map(view).collect();
     Ok(Reply::ok(json!({ "account_id": scoped.id(), "count": rows.len(), "data": rows, "success": true })))
 }

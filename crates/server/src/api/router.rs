@@ -9,7 +9,7 @@ use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
 use super::{
     AppState, Routes, account, applications, calls, credentials, endpoints, ip_acl, kyc, not_built, numbers,
-    origination_uris, partner, partner_accounts, records, sessions, transactions, trunks,
+    origination_uris, partner, partner_accounts, records, sessions, sub_accounts, transactions, trunks,
 };
 use crate::auth::Limits;
 
@@ -30,6 +30,7 @@ fn table() -> Routes {
         .merge(origination_uris::routes())
         .merge(records::routes())
         .merge(sessions::routes())
+        .merge(sub_accounts::routes())
         .merge(trunks::routes())
         .merge(not_built::routes())
 }

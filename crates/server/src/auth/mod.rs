@@ -3,6 +3,7 @@
 mod access_token;
 mod limits;
 mod password;
+mod permissions;
 mod request;
 pub(crate) mod sessions;
 mod source;
@@ -10,6 +11,7 @@ mod vault;
 
 pub(crate) use limits::{Limits, Noted, requests_per_minute};
 pub(crate) use password::{PASSWORD_MAX, hash_password, verify_password};
+pub(crate) use permissions::Permissions;
 pub(crate) use request::{Caller, CallerKind, Partner, Scoped, Stranger};
 pub use vault::{Vault, VaultError, mint_signing_secret, mint_token};
 

@@ -22,6 +22,7 @@ use tandem_store::directory::AccountRow;
 use super::access_token::{self, BadToken};
 use super::limits::{Limits, Noted, requests_per_minute};
 use super::source::source_of;
+use super::{Permissions, permissions};
 use crate::api::{ApiError, AppState, RequestId};
 use crate::directory::AccountEntry;
 use crate::kyc::mode;
@@ -102,6 +103,7 @@ impl FromRequestParts<AppState> for Scoped {
         };
         let path = path_parameter(parts, "auth_id").await;
         let Some(path) = path.filter(|_| caller.kind != CallerKind::Partner) else { return Err(mismatch()) };
+        permissions::check(&caller, below_account(parts))?;
         if path == caller.account.id.as_str() {
             let account = caller.account.clone();
             return Ok(Self { caller, account });
@@ -254,6 +256,7 @@ fn entry_of(row: AccountRow) -> AccountEntry {
         id: row.id,
         kind: row.kind.clone(),
         parent: row.parent,
+        permissions: Permissions::of(&row.kind, &row.profile),
         enabled: row.enabled,
         kyc_pending: mode::is_pending(&row.kind, &row.profile, &row.kyc_status),
         kyc_blocks_calls: mode::blocks_calls(&row.kind, &row.profile, &row.kyc_status),
@@ -265,6 +268,12 @@ fn entry_of(row: AccountRow) -> AccountEntry {
         token_hash: row.token_hash,
         previous_token: row.token_previous_hash.zip(row.token_previous_until),
     }
+}
+
+/// The part of the route's pattern that follows the account's id.
+fn below_account(parts: &Parts) -> &str {
+    let pattern = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    pattern.split_once("/{auth_id}/").map_or("", |(_, rest)| rest)
 }
 
 async fn path_parameter(parts: &mut Parts, name: &str) -> Option<String> {

@@ -1,13 +1,12 @@
 //! Sessions: a short access token that any node can check, and a refresh token that is good once. The way to give
-//! one to an account: [`Draft`] where the account is made in the same command, [`mint`] where it stands already.
+//! one to an account is a [`Draft`], kept by the command that makes the account or lets it in.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tandem_model::{AccountId, ErrorCode, clock, entropy};
-use tandem_store::sessions::{NewSession, OpenSession};
+use tandem_model::{AccountId, clock, entropy};
+use tandem_store::sessions::NewSession;
 
 use super::{Vault, access_token};
-use crate::api::{ApiError, AppState};
 use crate::config::ApiConfig;
 
 /// How long an access token is good (REST reference §1.1).
@@ -63,18 +62,6 @@ impl Draft {
             refresh: self.refresh.clone(),
         }
     }
-}
-
-/// Opens a session for an account that stands, and gives its tokens.
-#[expect(
-    dead_code,
-    reason = "the seam for whoever signs in without a password: sub-accounts at their creation"
-)]
-pub(crate) async fn mint(state: &AppState, account: &AccountId) -> Result<Tokens, ApiError> {
-    let draft = Draft::new(&state.vault, &state.config.api, clock::wall());
-    let open = OpenSession { account: account.clone(), session: draft.session.clone() };
-    let epoch = state.writer.submit(open).await?.ok_or_else(|| ApiError::new(ErrorCode::AccountInactive))?;
-    Ok(draft.tokens(&state.vault, account, epoch))
 }
 
 /// An access token alone, for a session that cannot be renewed.

@@ -12,6 +12,7 @@ use tandem_model::{
     UrlCall,
 };
 
+use crate::auth::Permissions;
 use crate::names::Place;
 
 /// An account, as calls see it. Balances and limits that money depends on are never cached.
@@ -22,6 +23,8 @@ pub(crate) struct AccountEntry {
     pub(crate) kind: String,
     /// The main account of a sub-account.
     pub(crate) parent: Option<AccountId>,
+    /// What it may do, when it is a sub-account.
+    pub(crate) permissions: Permissions,
     pub(crate) enabled: bool,
     /// KYC is not complete.
     pub(crate) kyc_pending: bool,

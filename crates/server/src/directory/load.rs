@@ -24,7 +24,7 @@ use super::entry::{
 };
 use super::sources::{listed_sources, network, option};
 use super::{CarrierOptions, Directory};
-use crate::auth::{Vault, VaultError, context, requests_per_minute};
+use crate::auth::{Permissions, Vault, VaultError, context, requests_per_minute};
 use crate::kyc::mode;
 use crate::names::Place;
 
@@ -344,6 +344,7 @@ impl Feed {
                     id: row.id,
                     kind: row.kind.clone(),
                     parent: row.parent,
+                    permissions: Permissions::of(&row.kind, &row.profile),
                     enabled: row.enabled,
                     kyc_pending: mode::is_pending(&row.kind, &row.profile, &row.kyc_status),
                     kyc_blocks_calls: mode::blocks_calls(&row.kind, &row.profile, &row.kyc_status),

@@ -134,6 +134,8 @@ pub struct CallRecord {
     pub recording: Option<RecordingId>,
     /// The callee answered while CANCEL was in flight: nothing charged.
     pub answered_while_cancelling: bool,
+    /// The sub-account whose call it was, when not the account's own.
+    pub sub_account: Option<AccountId>,
 }
 
 impl CallRecord {
@@ -149,10 +151,11 @@ const INSERT: &str = "insert into call_record (uuid, account_id, answer_time, bi
     hangup_cause_code, hangup_cause_name, hangup_disposition, hangup_source, jitter_micros, mos_milli,
     network_addr, origination_region, packet_loss_milli, progress_time, region, ring_time, sip_call_id,
     sip_user_agent, start_time, streaming_cost, terminated_to, trunk_id, updated_at, parent_call_id,
-    application_id, carrier_id, refused, code, occurrences, rate, recording_id, answered_while_cancelling)
+    application_id, carrier_id, refused, code, occurrences, rate, recording_id, answered_while_cancelling,
+    sub_account)
   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
     $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45,
-    $46, $47, $48, $49, $50)
+    $46, $47, $48, $49, $50, $51)
   on conflict (uuid) do nothing";
 
 /// Inserts a record; false when the call has one already.
@@ -208,6 +211,7 @@ pub(crate) async fn insert(tx: &mut Tx<'_>, record: &CallRecord) -> Result<bool,
         json(&record.rate)?.into(),
         record.recording.into(),
         record.answered_while_cancelling.into(),
+        record.sub_account.as_ref().into(),
     ];
     Ok(tx.execute(INSERT, &params).await? == 1)
 }
@@ -288,5 +292,6 @@ pub(super) fn record_of(row: &Row) -> Result<CallRecord, StoreError> {
         rate: row.json("rate")?,
         recording: row.opt_parsed("recording_id")?,
         answered_while_cancelling: row.flag("answered_while_cancelling")?,
+        sub_account: row.opt_text("sub_account")?.map(AccountId::new),
     })
 }

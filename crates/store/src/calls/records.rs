@@ -1,11 +1,41 @@
 //! Call records as the REST API asks for them: filtered, paged, summed up (REST reference §13).
 
 use jiff::Timestamp;
-use tandem_model::{AccountId, CallDirection, CallId, Money};
+use tandem_model::{AccountId, CallDirection, CallId, HangupText, Money};
 
 use super::record::{CallContext, CallRecord, record_of};
 use crate::conditions::Conditions;
 use crate::{Reader, StoreError};
+
+/// Whose records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordsOf<'a> {
+    /// An account's, its sub-accounts' included: it pays for them.
+    Account(&'a AccountId),
+    /// One sub-account's.
+    SubAccount(&'a AccountId),
+    /// All customers' of a partner.
+    CustomersOf(&'a AccountId),
+}
+
+impl<'a> From<&'a AccountId> for RecordsOf<'a> {
+    fn from(account: &'a AccountId) -> Self {
+        Self::Account(account)
+    }
+}
+
+/// How a call ended, in a partner's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordStatus {
+    /// Somebody answered.
+    Answered,
+    /// Nobody did, because the callee was on the phone.
+    Busy,
+    /// Nobody did in time.
+    NoAnswer,
+    /// Nobody did for another reason.
+    Failed,
+}
 
 /// Which records. An absent field does not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +66,8 @@ pub struct RecordFilter {
     pub campaign_id: Option<String>,
     /// Substring of caller, callee or uuid.
     pub search: Option<String>,
+    /// How it ended.
+    pub status: Option<RecordStatus>,
 }
 
 /// A page of records, newest first, and how many match in all.
@@ -65,9 +97,28 @@ pub struct RecordSummary {
 }
 
 impl RecordFilter {
-    fn conditions<'v>(&'v self, account: &'v AccountId) -> Conditions<'v> {
+    fn conditions<'v>(&'v self, whose: RecordsOf<'v>) -> Conditions<'v> {
+        let (clause, id) = match whose {
+            RecordsOf::Account(id) => ("account_id = ?", id),
+            RecordsOf::SubAccount(id) => ("sub_account = ?", id),
+            RecordsOf::CustomersOf(id) => {
+                ("account_id in (select auth_id from account where partner_id = ? and kind = 'master')", id)
+            }
+        };
+        let (answered, is, is_not) = match self.status {
+            None => (None, None, false),
+            Some(RecordStatus::Answered) => (Some(1), None, false),
+            Some(RecordStatus::Busy) => (Some(0), Some(HangupText::UserBusy), false),
+            Some(RecordStatus::NoAnswer) => (Some(0), Some(HangupText::NoAnswer), false),
+            Some(RecordStatus::Failed) => (Some(0), None, true),
+        };
+        let other_than = |text: HangupText| is_not.then(|| text.as_str());
         // Numbers and uuids have one case, so that `like` means the same on both databases.
-        Conditions::new("account_id = ?", account)
+        Conditions::new(clause, id)
+            .and("(case when answer_time is null then 0 else 1 end) = ?", answered)
+            .and("hangup_cause = ?", is.map(HangupText::as_str))
+            .and("coalesce(hangup_cause, '') <> ?", other_than(HangupText::UserBusy))
+            .and("coalesce(hangup_cause, '') <> ?", other_than(HangupText::NoAnswer))
             .and("start_time >= ?", self.started_from)
             .and("start_time < ?", self.started_before)
             .and("caller_id_number like ? escape '\\'", self.from_number.as_deref().map(contains))
@@ -94,15 +145,15 @@ pub(crate) fn contains(needle: &str) -> String {
 }
 
 impl Reader {
-    /// A page of an account's records, newest first.
-    pub async fn call_records(
+    /// A page of somebody's records, newest first.
+    pub async fn call_records<'r>(
         &self,
-        account: &AccountId,
+        whose: impl Into<RecordsOf<'r>>,
         filter: &RecordFilter,
         offset: u64,
         limit: u32,
     ) -> Result<RecordPage, StoreError> {
-        let matching = filter.conditions(account);
+        let matching = filter.conditions(whose.into());
         let count = format!("select count(*) as n from call_record{}", matching.sql());
         let total = self.query_one(count, matching.params()).await?.map_or(Ok(0), |row| row.count("n"))?;
         let mut sql =
@@ -114,12 +165,12 @@ impl Reader {
     }
 
     /// What the matching records add up to.
-    pub async fn call_record_summary(
+    pub async fn call_record_summary<'r>(
         &self,
-        account: &AccountId,
+        whose: impl Into<RecordsOf<'r>>,
         filter: &RecordFilter,
     ) -> Result<RecordSummary, StoreError> {
-        let matching = filter.conditions(account);
+        let matching = filter.conditions(whose.into());
         let sql = format!(
             "select count(*) as total, count(answer_time) as answered,
                cast(coalesce(sum(duration), 0) as bigint) as duration_s,
@@ -143,13 +194,15 @@ impl Reader {
     }
 
     /// One record, if it is the account's.
-    pub async fn call_record(
+    pub async fn call_record<'r>(
         &self,
-        account: &AccountId,
+        whose: impl Into<RecordsOf<'r>>,
         call: CallId,
     ) -> Result<Option<CallRecord>, StoreError> {
-        const ONE: &str = "select * from call_record where uuid = $1 and account_id = $2";
-        let row = self.query_one(ONE, &[call.into(), account.into()]).await?;
+        let none = RecordFilter::default();
+        let matching = none.conditions(whose.into()).and("uuid = ?", Some(call));
+        let sql = format!("select * from call_record{}", matching.sql());
+        let row = self.query_one(sql, matching.params()).await?;
         row.as_ref().map(record_of).transpose()
     }
 
@@ -167,14 +220,14 @@ impl Reader {
     }
 
     /// The next slice of an export, oldest first, after the given integer id (0 to begin).
-    pub async fn call_records_after(
+    pub async fn call_records_after<'r>(
         &self,
-        account: &AccountId,
+        whose: impl Into<RecordsOf<'r>>,
         filter: &RecordFilter,
         after_id: u64,
         limit: u32,
     ) -> Result<Vec<CallRecord>, StoreError> {
-        let matching = filter.conditions(account).and("id > ?", Some(after_id));
+        let matching = filter.conditions(whose.into()).and("id > ?", Some(after_id));
         let sql = format!("select * from call_record{} order by id", matching.sql());
         let (tail, params) = matching.page(limit, 0);
         let sql = sql + &tail;

@@ -1,6 +1,8 @@
 //! Accounts in full: partners, customers, sub-accounts. Money of an account moves through [`crate::money`] only.
 
 mod create;
+mod sub_account;
+mod sub_account_end;
 mod update;
 
 use jiff::Timestamp;
@@ -8,6 +10,11 @@ use tandem_model::{AccountId, Currency, Money, PartnerId};
 use uuid::Uuid;
 
 pub use create::{CreateAccount, CreateAccountOutcome, NewAccount, Opening};
+pub use sub_account::{
+    CreateSubAccount, CreateSubAccountOutcome, NewSubAccount, SUB_ACCOUNTS_MAX, SubAccountChange,
+    UpdateSubAccount, UpdateSubAccountOutcome,
+};
+pub use sub_account_end::{RemoveSubAccount, RemoveSubAccountOutcome};
 pub use update::{UpdateAccount, UpdateAccountOutcome};
 
 use crate::calls::contains;
@@ -182,6 +189,35 @@ impl Reader {
                or lower(email) like lower(cast($2 as text)) escape '\\')";
         let pattern = search.map(contains);
         let mut params: Vec<Value<'_>> = vec![partner.into(), pattern.into()];
+        let count = self.query_one(format!("select count(*) as n{WHERE}"), &params).await?;
+        params.extend([limit.into(), offset.into()]);
+        let page = format!("select *{WHERE} order by created_at desc, auth_id desc limit $3 offset $4");
+        let rows = self.query(page, &params).await?;
+        let total = count.map_or(Ok(0), |row| row.count("n"))?;
+        Ok((rows.iter().map(account_of).collect::<Result<_, _>>()?, total))
+    }
+
+    /// One sub-account, if it is the main account's.
+    pub async fn sub_account(
+        &self,
+        parent: &AccountId,
+        id: &AccountId,
+    ) -> Result<Option<Account>, StoreError> {
+        const ONE: &str = "select * from account where auth_id = $1 and parent_id = $2 and kind = 'sub'";
+        self.query_one(ONE, &[id.into(), parent.into()]).await?.as_ref().map(account_of).transpose()
+    }
+
+    /// A page of a main account's sub-accounts, newest first, and how many match in all.
+    pub async fn sub_accounts(
+        &self,
+        parent: &AccountId,
+        enabled: Option<bool>,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<Account>, u64), StoreError> {
+        const WHERE: &str = " from account where parent_id = $1 and kind = 'sub'
+          and (cast($2 as bigint) is null or enabled = cast($2 as bigint))";
+        let mut params: Vec<Value<'_>> = vec![parent.into(), enabled.into()];
         let count = self.query_one(format!("select count(*) as n{WHERE}"), &params).await?;
         params.extend([limit.into(), offset.into()]);
         let page = format!("select *{WHERE} order by created_at desc, auth_id desc limit $3 offset $4");

@@ -256,5 +256,6 @@ pub(crate) fn record(account: &AccountId, call: CallId) -> CallRecord {
         rate: RATE,
         recording: Some(tandem_model::RecordingId(tandem_model::Ids::random())),
         answered_while_cancelling: true,
+        sub_account: Some(AccountId::new("SA_A")),
     }
 }

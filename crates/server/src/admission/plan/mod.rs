@@ -96,6 +96,9 @@ impl Planner<'_> {
         if !account.enabled || !payer.as_ref().is_some_and(|payer| payer.enabled) {
             return Err(Refusal::new(ErrorCode::AccountInactive));
         }
+        if !account.permissions.calls {
+            return Err(Refusal::new(ErrorCode::PermissionMissing));
+        }
         let pending = account.kyc_pending || payer.is_some_and(|payer| payer.kyc_pending);
         if account.kyc_blocks_calls || (self.config.kyc.pending_blocks_calls && pending) {
             return Err(Refusal::new(ErrorCode::KycRequired));

@@ -158,6 +158,7 @@ fn record(number: &str) -> CallRecord {
         occurrences: 1,
         rate: FREE,
         recording: None,
+        sub_account: None,
         answered_while_cancelling: false,
     }
 }

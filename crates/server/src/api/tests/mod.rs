@@ -121,7 +121,7 @@ impl House {
     }
 
     /// A statement that no request makes.
-    pub(super) async fn run_sql(&self, sql: &str) {
+    pub(crate) async fn run_sql(&self, sql: &str) {
         self.writer.submit(RunSql(sql.to_owned().leak())).await.unwrap();
     }
 
@@ -134,7 +134,7 @@ impl House {
     }
 
     /// A request with headers of the test's own.
-    pub(super) async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -150,7 +150,7 @@ impl House {
     }
 
     /// The same with an `Idempotency-Key`.
-    pub(super) async fn ask_keyed(&self, key: &str, path: &str, who: &Login, body: Value) -> Answer {
+    pub(crate) async fn ask_keyed(&self, key: &str, path: &str, who: &Login, body: Value) -> Answer {
         let headers =
             [("x-auth-id", who.id.as_str()), ("x-auth-token", who.token.as_str()), ("idempotency-key", key)];
         self.raw("POST", &format!("/api/v1{path}"), &headers, &body.to_string()).await
@@ -161,7 +161,7 @@ impl House {
     }
 
     /// A request of the operator.
-    pub(super) async fn admin(&self, method: &str, path: &str, body: Value) -> Answer {
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: Value) -> Answer {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = Request::builder().method(method).uri(path).body(Body::from(body)).unwrap();
         Self::send(&self.operator, request).await
@@ -194,27 +194,27 @@ impl House {
     }
 
     /// Every sum adds up.
-    pub(super) async fn assert_clean(&self) {
+    pub(crate) async fn assert_clean(&self) {
         let report = self.admin("GET", "/admin/ledger/verify", Value::Null).await.body;
         assert_eq!(report["ok"], true, "{report}");
     }
 }
 
-pub(super) fn login(body: &Value) -> Login {
+pub(crate) fn login(body: &Value) -> Login {
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     Login { id: text("auth_id"), token: text("auth_token") }
 }
 
-pub(super) fn new_customer(email: &str) -> Value {
+pub(crate) fn new_customer(email: &str) -> Value {
     json!({"name": "Anita Rao", "email": email, "phone": "+919800000001", "password": "Change-me-1", "country": "IN"})
 }
 
 /// The keys of an object.
-pub(super) fn keys(value: &Value) -> BTreeSet<&str> {
+pub(crate) fn keys(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
 /// Asserts exactly these keys, separated by spaces: strict clients refuse one more or one less.
-pub(super) fn assert_keys(value: &Value, expected: &str) {
+pub(crate) fn assert_keys(value: &Value, expected: &str) {
     assert_eq!(keys(value), expected.split_whitespace().collect::<BTreeSet<_>>());
 }
