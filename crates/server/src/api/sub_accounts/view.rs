@@ -135,8 +135,8 @@ impl<'a> Shown<'a> {
         if dialect != Dialect::FernPython {
             view["kyc_mode"] = KycMode::of_profile(self.profile).as_str().into();
             view["kyc_calls_blocked"] = blocks_calls("sub", self.profile, self.kyc_status).into();
-            let said = profile.contains_key("business_type");
-            view["business_type"] = said.then(|| json!(business_type(self.profile))).unwrap_or_default();
+            let said = profile.get("business_type").map(|_| json!(business_type(self.profile)));
+            view["business_type"] = said.unwrap_or_default();
         }
         view
     }
