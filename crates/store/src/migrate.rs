@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_kyc"),
     migration!(5, "0005_sessions"),
     migration!(6, "0006_sub_accounts"),
+    migration!(7, "0007_leaner_calls"),
 ];
 
 const CREATE_TABLE: &str =
@@ -98,6 +99,9 @@ mod tests {
 
     use super::*;
 
+    /// Migrations that change how SQLite keeps rows, and no column.
+    const STORAGE_ALONE: &[i64] = &[7];
+
     fn files(dialect: &str) -> BTreeSet<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(dialect);
         std::fs::read_dir(folder)
@@ -133,9 +137,48 @@ mod tests {
                 })
                 .collect()
         };
-        for migration in MIGRATIONS {
+        for migration in MIGRATIONS.iter().filter(|migration| !STORAGE_ALONE.contains(&migration.number)) {
             assert_eq!(words(migration.sqlite), words(migration.postgres), "{}", migration.name);
         }
+    }
+
+    #[test]
+    fn a_migration_of_storage_alone_keeps_every_column_and_row() {
+        const COLUMNS: &str = "select m.name || '.' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' '
+            || coalesce(c.dflt_value, '') as line
+          from sqlite_schema as m join pragma_table_info(m.name) as c
+          where m.type = 'table' and m.name not like 'sqlite_%' order by m.name, c.cid";
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = SqliteConnection::open_writer(&folder.path().join("t.db")).unwrap();
+        let lines = |connection: &mut SqliteConnection, sql: &str| -> Vec<String> {
+            let rows = connection.query(sql, &[]).unwrap();
+            rows.iter().map(|row| row.string("line").unwrap()).collect()
+        };
+        for migration in MIGRATIONS {
+            let before = lines(&mut connection, COLUMNS);
+            if migration.number == 7 {
+                connection
+                    .batch(
+                        "insert into ledger_tx values ('t', 'MA_1', 'call', 'cdr', 'r', 'words', 'INR', 7);
+                         insert into call_record (uuid, account_id, billsec, call_direction, caller_id_name,
+                           caller_id_number, context, cost, created_at, currency, destination_number, duration, end_time,
+                           origination_region, region, ring_time, sip_call_id, start_time, updated_at, rate, occurrences)
+                         values ('u', 'MA_1', 3, 'inbound', 'n', '1', 'voice-api', 9, 1, 'INR', '2', 4, 5, 'IN', 'IN',
+                           6, 'c', 8, 10, '{}', 11)",
+                    )
+                    .unwrap();
+            }
+            connection.batch(migration.sqlite).unwrap();
+            if STORAGE_ALONE.contains(&migration.number) {
+                assert_eq!(lines(&mut connection, COLUMNS), before, "{}", migration.name);
+            }
+        }
+        let kept = lines(
+            &mut connection,
+            "select id || uuid || billsec || cost || end_time || ring_time || updated_at || occurrences as line
+               from call_record union all select id || ref_id || created_at from ledger_tx",
+        );
+        assert_eq!(kept, ["1u395610 11".replace(' ', ""), "tr7".to_owned()]);
     }
 
     #[test]

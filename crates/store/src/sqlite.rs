@@ -36,8 +36,11 @@ struct Shape {
 /// A connection with its statement cache.
 pub(crate) struct SqliteConnection {
     raw: Connection,
-    shapes: HashMap<Box<str>, Shape>,
+    shapes: Shapes,
 }
+
+/// By where a text stands, so that long texts are not hashed for each use; the text itself is compared.
+type Shapes = HashMap<(usize, usize), (Box<str>, Shape)>;
 
 impl SqliteConnection {
     /// Opens for writing: WAL, fsync at every commit, foreign keys on.
@@ -143,11 +146,12 @@ impl SqliteConnection {
 }
 
 fn shape_of(
-    shapes: &mut HashMap<Box<str>, Shape>,
+    shapes: &mut Shapes,
     statement: &CachedStatement<'_>,
     sql: &str,
 ) -> Result<Shape, StoreError> {
-    if let Some(shape) = shapes.get(sql) {
+    let place = (sql.as_ptr().addr(), sql.len());
+    if let Some((_, shape)) = shapes.get(&place).filter(|(text, _)| **text == *sql) {
         return Ok(shape.clone());
     }
     let count = statement.parameter_count();
@@ -169,7 +173,7 @@ fn shape_of(
     if shapes.len() >= PREPARED_MAX {
         shapes.clear();
     }
-    shapes.insert(sql.into(), shape.clone());
+    shapes.insert(place, (sql.into(), shape.clone()));
     Ok(shape)
 }
 
