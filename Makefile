@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TANDEM := $(or $(CARGO_TARGET_DIR),target)/debug/tandem
 
-.PHONY: help run build test lint fmt e2e slow fuzz docs bench bench-peers soak flood spray kill-loop clean-data
+.PHONY: help run build release test lint fmt e2e slow fuzz docs bench bench-peers soak flood spray kill-loop clean-data
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -15,6 +15,10 @@ run: ## Install what is missing, build, start a phone company, make one call eac
 
 build: ## Build the one binary
 	@scripts/build
+
+release: ## The binary to ship: optimised as a whole, by the profile of real calls (15 to 20 minutes the first time)
+	@scripts/install bench
+	@scripts/release
 
 test: ## fmt, clippy, unit, property, both databases, end to end, a short kill loop, docs freshness
 	@scripts/install test
