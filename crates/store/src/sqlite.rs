@@ -145,11 +145,7 @@ impl SqliteConnection {
     }
 }
 
-fn shape_of(
-    shapes: &mut Shapes,
-    statement: &CachedStatement<'_>,
-    sql: &str,
-) -> Result<Shape, StoreError> {
+fn shape_of(shapes: &mut Shapes, statement: &CachedStatement<'_>, sql: &str) -> Result<Shape, StoreError> {
     let place = (sql.as_ptr().addr(), sql.len());
     if let Some((_, shape)) = shapes.get(&place).filter(|(text, _)| **text == *sql) {
         return Ok(shape.clone());
