@@ -35,6 +35,7 @@ use crate::sounds::{Espeak, SoundLibrary};
 use crate::timeline::{Timelines, Unwatched};
 use crate::transports::Transports;
 use crate::webhooks::{CallDocuments, DeliveryEngine, DocumentFetcher};
+use crate::{janitor, reset_page};
 
 /// A node says that it lives this often.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -251,7 +252,8 @@ impl Node {
             timelines,
             nudge,
         });
-        let mut routes = kyc_page(kyc, api::router(state.clone()));
+        let mut routes = kyc_page(kyc, reset_page::router(state.clone(), api::router(state.clone())));
+        tasks.spawn(janitor::run(writer.clone(), cancel.clone()));
         if options.dev {
             routes = crate::dev::router(state.clone(), mailbox).fallback_service(routes);
         }

@@ -7,7 +7,7 @@ mod password;
 use jiff::Timestamp;
 use tandem_model::AccountId;
 
-pub use password::{ChangePassword, OpenPasswordLink, PasswordLinkOutcome, ResetPassword};
+pub use password::{AskPasswordLink, ChangePassword, OpenPasswordLink, PasswordLinkOutcome, ResetPassword};
 
 use crate::audit::{self, Actor, Change};
 use crate::command::BoxFuture;

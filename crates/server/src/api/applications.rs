@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::lenient::Fields;
 use super::revision::{self, after};
 use super::window::WindowQuery;
-use super::{ApiError, AppState, Effect, Payload, Posted, Query, Reply, RequestId, Routes};
+use super::{ApiError, AppState, Effect, Posted, Query, Reply, RequestId, Routes};
 use crate::auth::Scoped;
 
 /// Characters of a name at most.
@@ -224,7 +224,7 @@ async fn update(
     scoped: Scoped,
     request: RequestId,
     Path((_, id)): Path<(String, String)>,
-    Payload { value: sent, .. }: Payload<Fields>,
+    Posted { value: sent, effect }: Posted<Fields>,
 ) -> Result<Reply, ApiError> {
     let key = ApplicationId::new(&id);
     for _ in 0..revision::ATTEMPTS {
@@ -237,9 +237,14 @@ async fn update(
         application.updated_at = after(expected);
         let actor = scoped.caller.actor.clone();
         let command = UpdateApplication { application, expected, fields: changed, actor };
-        if state.writer.submit(command).await? == UpdateOutcome::Updated {
-            state.settled().await;
-            return Ok(Reply::ok(json!({ "api_id": request.api_id, "message": "changed" })));
+        let api_id = request.api_id;
+        let answer = move |outcome: &UpdateOutcome| match outcome {
+            UpdateOutcome::Updated => Ok(Reply::ok(json!({ "api_id": api_id, "message": "changed" }))),
+            _ => Err(revision::stale()),
+        };
+        match effect.run(scoped.id(), command, answer).await {
+            Err(error) if revision::is_stale(&error) => {}
+            answer => return answer,
         }
     }
     Err(revision::stale())

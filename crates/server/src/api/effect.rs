@@ -1,17 +1,20 @@
 //! A change asked for over HTTP: the command, its `Idempotency-Key`, and the answer that commits with it.
 //! The same key gives the same answer for a day; another body under it is refused; only answers that
-//! say "done" are kept, so that a refusal can be tried again.
+//! say "done" are kept, so that a refusal can be tried again. Who comes while the same key is being worked on waits a
+//! while for its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tandem_model::{AccountId, ErrorCode, clock};
 use tandem_store::idempotency::{AbandonIdempotent, Claim, IdempotencyKey, KeptAnswer, claim, finish};
 use tandem_store::{BoxFuture, Command, StoreError, Tx};
@@ -19,6 +22,9 @@ use tandem_store::{BoxFuture, Command, StoreError, Tx};
 use super::{ApiError, AppState, Payload};
 use crate::auth::{Vault, context};
 
+/// How long a twin waits for the answer to the key it shares, and how often it looks.
+pub(super) const TWIN_WAITS: Duration = Duration::from_secs(5);
+pub(super) const TWIN_LOOKS: Duration = Duration::from_millis(100);
 /// Longest key looked at.
 const KEY_MAX: usize = 255;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -52,6 +58,11 @@ impl Reply {
     /// 204, empty.
     pub(crate) fn no_content() -> Self {
         Self { status: StatusCode::NO_CONTENT, body: None, replayed: false }
+    }
+
+    /// The answer of an earlier request under the same key.
+    pub(crate) fn is_replayed(&self) -> bool {
+        self.replayed
     }
 
     pub(super) fn kept(&self, vault: &Vault) -> KeptAnswer {
@@ -95,8 +106,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Posted<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let (mut parts, body) = request.into_parts();
-        let mut effect = Effect::from_request_parts(&mut parts, state).await?;
+        let (parts, body) = request.into_parts();
+        let mut effect = Effect::keyed(&parts, state)?;
         let payload = Payload::from_request(Request::from_parts(parts, body), state).await?;
         effect.fingerprint = payload.fingerprint;
         Ok(Self { value: payload.value, effect })
@@ -115,6 +126,13 @@ impl FromRequestParts<AppState> for Effect {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        debug_assert!(parts.method != Method::POST, "a POST has a body to tell apart: take Posted");
+        Self::keyed(parts, state)
+    }
+}
+
+impl Effect {
+    fn keyed(parts: &Parts, state: &AppState) -> Result<Self, ApiError> {
         let key = match parts.headers.get(IDEMPOTENCY_KEY) {
             None => None,
             Some(value) => {
@@ -127,9 +145,17 @@ impl FromRequestParts<AppState> for Effect {
         };
         Ok(Self { state: state.clone(), key, fingerprint: String::new() })
     }
-}
 
-impl Effect {
+    /// Of a request whose body is in hand.
+    pub(crate) fn of(parts: &Parts, state: &AppState, body: &[u8]) -> Result<Self, ApiError> {
+        Ok(Self { fingerprint: hex::encode(Sha256::digest(body)), ..Self::keyed(parts, state)? })
+    }
+
+    /// Whether the request may be repeated.
+    pub(crate) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Runs the command on behalf of `account` (whose keys are its own) and answers what `reply` makes of
     /// its output. With a key, command, answer and key commit together. Wakes the directory afterwards.
     pub(crate) async fn run<C: Command>(
@@ -139,13 +165,18 @@ impl Effect {
         reply: impl Fn(&C::Output) -> Result<Reply, ApiError> + Send + Sync + 'static,
     ) -> Result<Reply, ApiError> {
         let keyed = Keyed { command, key: self.key(account), vault: self.state.vault.clone(), reply };
-        let settled = self.state.writer.submit(keyed).await?;
-        self.state.settled().await;
-        match settled {
-            Settled::Answer(answer) => *answer,
-            Settled::Replay(kept) => Reply::replay(&kept, &self.state.vault),
-            Settled::Running => Err(running()),
-            Settled::OtherBody => Err(ApiError::new(ErrorCode::IdempotencyMismatch)),
+        let keyed = Arc::new(keyed);
+        let since = clock::monotonic();
+        loop {
+            let settled = self.state.writer.submit(Again(keyed.clone())).await?;
+            self.state.settled().await;
+            match settled {
+                Settled::Answer(answer) => return *answer,
+                Settled::Replay(kept) => return Reply::replay(&kept, &self.state.vault),
+                Settled::Running if since.elapsed() < TWIN_WAITS => tokio::time::sleep(TWIN_LOOKS).await,
+                Settled::Running => return Err(running()),
+                Settled::OtherBody => return Err(ApiError::new(ErrorCode::IdempotencyMismatch)),
+            }
         }
     }
 
@@ -161,7 +192,23 @@ impl Effect {
     }
 }
 
-fn running() -> ApiError {
+/// A command that may be submitted several times.
+struct Again<C>(Arc<C>);
+
+impl<C: Command> Command for Again<C> {
+    type Output = C::Output;
+
+    fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<C::Output, StoreError>> {
+        self.0.run(tx)
+    }
+
+    fn accounts(&self) -> Vec<&AccountId> {
+        self.0.accounts()
+    }
+}
+
+/// Its twin is still at work.
+pub(super) fn running() -> ApiError {
     ApiError::new(ErrorCode::RequestInProgress).retry_after(1)
 }
 

@@ -16,7 +16,7 @@ use super::json::instant;
 use super::lenient::{Fields, Given};
 use super::revision::{self, after};
 use super::window::WindowQuery;
-use super::{ApiError, AppState, Dialect, Effect, Payload, Posted, Query, Reply, RequestId, Routes};
+use super::{ApiError, AppState, Dialect, Effect, Posted, Query, Reply, RequestId, Routes};
 use crate::auth::{Scoped, context};
 
 /// Characters of names at most.
@@ -234,7 +234,7 @@ async fn update(
     dialect: Dialect,
     request: RequestId,
     Path((_, id)): Path<(String, String)>,
-    Payload { value: sent, .. }: Payload<Fields>,
+    Posted { value: sent, effect }: Posted<Fields>,
 ) -> Result<Reply, ApiError> {
     for _ in 0..revision::ATTEMPTS {
         let found = state.reader.endpoint(scoped.id(), &EndpointId::new(&id)).await?;
@@ -262,18 +262,23 @@ async fn update(
         let expected = endpoint.updated_at;
         endpoint.updated_at = after(expected);
         let actor = scoped.caller.actor.clone();
-        match state.writer.submit(UpdateEndpoint { endpoint, expected, fields: changed, actor }).await? {
+        let command = UpdateEndpoint { endpoint, expected, fields: changed, actor };
+        let api_id = request.api_id;
+        let answer = move |outcome: &Updated| match outcome {
             Updated::Updated => {
-                state.settled().await;
                 let body = match dialect {
                     // The typed client parses the body as a JSON string.
                     Dialect::FernPython | Dialect::Fern => json!(""),
-                    Dialect::Plain => json!({ "api_id": request.api_id, "message": "changed" }),
+                    Dialect::Plain => json!({ "api_id": api_id, "message": "changed" }),
                 };
-                return Ok(Reply::json(StatusCode::ACCEPTED, body));
+                Ok(Reply::json(StatusCode::ACCEPTED, body))
             }
-            Updated::Unknown(_) => return Err(no_application()),
-            Updated::Stale => {}
+            Updated::Unknown(_) => Err(no_application()),
+            Updated::Stale => Err(revision::stale()),
+        };
+        match effect.run(scoped.id(), command, answer).await {
+            Err(error) if revision::is_stale(&error) => {}
+            answer => return answer,
         }
     }
     Err(revision::stale())

@@ -131,6 +131,11 @@ impl ApiError {
         self.0.code
     }
 
+    /// The text of `error`.
+    pub(crate) fn shown_word(&self) -> &str {
+        self.0.word.as_deref().unwrap_or(self.0.code.slug())
+    }
+
     /// What the log should say, for refusals that are our fault.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
@@ -146,7 +151,7 @@ impl ApiError {
             }
             Shape::Merged => {
                 let mut body = problem.members.clone();
-                let word = problem.word.as_deref().unwrap_or(problem.code.slug());
+                let word = self.shown_word();
                 let _ = body.insert("status".to_owned(), "error".into());
                 let _ = body.insert("error".to_owned(), word.into());
                 let _ = body.insert("message".to_owned(), problem.message.as_str().into());

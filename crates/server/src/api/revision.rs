@@ -9,6 +9,9 @@ use super::ApiError;
 /// Times a change is applied anew before giving up.
 pub(super) const ATTEMPTS: usize = 4;
 
+/// What tells it from other conflicts.
+const STALE: &str = "changed_meanwhile";
+
 /// Now, but later than the revision read: two changes within a microsecond are still two.
 pub(super) fn after(read: Timestamp) -> Timestamp {
     clock::wall().max(read + SignedDuration::from_micros(1))
@@ -16,5 +19,12 @@ pub(super) fn after(read: Timestamp) -> Timestamp {
 
 /// Others changed it each time.
 pub(super) fn stale() -> ApiError {
-    ApiError::because(ErrorCode::Conflict, "It is being changed by others: try again").retry_after(1)
+    ApiError::because(ErrorCode::Conflict, "It is being changed by others: try again")
+        .word(STALE)
+        .retry_after(1)
+}
+
+/// Whether that is why: then what is to be changed is read again.
+pub(super) fn is_stale(error: &ApiError) -> bool {
+    error.code() == ErrorCode::Conflict && error.shown_word() == STALE
 }

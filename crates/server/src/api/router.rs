@@ -9,12 +9,13 @@ use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
 use super::{
     AppState, Routes, account, applications, calls, credentials, endpoints, ip_acl, kyc, not_built, numbers,
-    origination_uris, partner, partner_accounts, records, sessions, sub_accounts, transactions, trunks,
+    origination_uris, partner, partner_accounts, passwords, records, sessions, sub_accounts, tokens,
+    transactions, trunks,
 };
 use crate::auth::Limits;
 
 /// Every resource.
-fn table() -> Routes {
+pub(super) fn table() -> Routes {
     Routes::new()
         .merge(account::routes())
         .merge(numbers::routes())
@@ -29,8 +30,10 @@ fn table() -> Routes {
         .merge(kyc::routes())
         .merge(origination_uris::routes())
         .merge(records::routes())
+        .merge(passwords::routes())
         .merge(sessions::routes())
         .merge(sub_accounts::routes())
+        .merge(tokens::routes())
         .merge(trunks::routes())
         .merge(not_built::routes())
 }

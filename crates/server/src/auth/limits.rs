@@ -27,6 +27,8 @@ const BUCKETS_MAX: usize = 200_000;
 const FORGET_EVERY: Duration = Duration::from_secs(1);
 /// What a sub-account may ask a minute unless its `rate_limit` says otherwise (REST reference §3).
 const SUB_ACCOUNT_PER_MINUTE: u32 = 1000;
+/// Letters with a password link to one address: three at once, then three an hour.
+const FORGOTTEN: Rate = Rate { per_second: 3.0 / 3600.0, burst: 3.0 };
 /// The pattern of the route that makes calls.
 const MAKE_CALLS: &str = "/api/v1/Account/{auth_id}/Call";
 
@@ -127,10 +129,14 @@ pub(crate) struct Limits {
 impl Limits {
     /// As configured.
     pub(crate) fn new(api: &ApiConfig) -> Self {
+        let as_read = |per_second: u32, burst: u32| {
+            let or = |own: u32, usual: u32| if own == 0 { usual } else { own };
+            Rate::per_second(or(per_second, api.rate_limit_per_s), or(burst, api.rate_limit_burst))
+        };
         Self {
             read: Rate::per_second(api.rate_limit_per_s, api.rate_limit_burst),
-            write: Rate::per_second(api.write_rate_limit_per_s, api.write_rate_limit_burst),
-            call: Rate::per_second(api.call_rate_limit_per_s, api.call_rate_limit_burst),
+            write: as_read(api.write_rate_limit_per_s, api.write_rate_limit_burst),
+            call: as_read(api.call_rate_limit_per_s, api.call_rate_limit_burst),
             login: Rate::per_minute(api.logins_per_minute),
             login_source: Rate::per_minute(api.logins_per_minute_source),
             accounts: Buckets::default(),
@@ -182,6 +188,15 @@ impl Limits {
         let standing = self.emails.take(email, self.login, now);
         noted.note(standing);
         refused("logins_per_minute", self.login.burst as u32, standing)
+    }
+}
+
+impl Limits {
+    /// Counts a letter asked for, whether or not anybody has the address: its owner is not to be flooded.
+    pub(crate) fn admit_forgotten(&self, email: &str, noted: &Noted, now: Instant) -> Result<(), ApiError> {
+        let standing = self.emails.take(format!("forgot {email}").as_str(), FORGOTTEN, now);
+        noted.note(standing);
+        refused("password_links_per_hour", FORGOTTEN.burst as u32, standing)
     }
 }
 

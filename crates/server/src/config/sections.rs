@@ -56,6 +56,7 @@ pub struct ApiConfig {
     pub logins_per_minute: u32,
     pub logins_per_minute_source: u32,
     pub refresh_token_days: u32,
+    pub token_grace_s: u64,
     pub behind_proxy: bool,
 }
 

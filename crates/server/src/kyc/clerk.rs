@@ -13,10 +13,10 @@ use tandem_store::kyc::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::post::PostError;
 use super::session::mint_link;
 use super::verifier::Finding;
 use super::{Desk, KycError, letter};
+use crate::post::PostError;
 
 /// Between two looks when nothing is due: other nodes' rows become due too.
 const LOOK_EVERY: Duration = Duration::from_secs(15);

@@ -10,12 +10,12 @@ use tandem_store::{Reader, Scrubber, StoreError, Writer};
 use thiserror::Error;
 use tokio::sync::Notify;
 
-use super::post::{Post, PostError};
 use super::subject::SubjectKey;
 use super::verifier::{HttpVerifier, KycVerifier, Manual, Sandbox, VerifierError};
 use crate::auth::{Vault, VaultError};
 use crate::config::Config;
 use crate::egress::Egress;
+use crate::post::{Post, PostError};
 
 /// See the module; clones are handles.
 #[derive(Clone)]

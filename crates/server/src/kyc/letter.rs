@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::post::Letter;
+use crate::post::Letter;
 
 /// A letter that carries a link.
 pub(super) fn with_link(step: &str, to: &str, from: &str, link: &str, expires_at: Timestamp) -> Letter {

@@ -7,7 +7,7 @@
 //! - `session`: how a session goes on; `verdict`: what a verifier's finding changes; `checks`: documents outside sessions.
 //! - `events`: what the owner's webhook says; [`SealedBodies`] opens it at delivery.
 //! - `verifier`: the port ([`verifier::KycVerifier`]) with sandbox, operator and vendor behind it.
-//! - `post`: SMTP; `letter`: what letters say; `clerk`: everything that happens by itself, in due time.
+//! - `letter`: what letters say; `clerk`: everything that happens by itself, in due time.
 //! - [`widget`]: the page that the link opens.
 //!
 //! Promises: nothing personal is stored, sent to a log or kept for a replay but sealed; a letter is never sent twice; a
@@ -20,7 +20,6 @@ mod events;
 mod letter;
 pub(crate) mod mask;
 pub(crate) mod mode;
-mod post;
 mod private;
 mod session;
 mod subject;

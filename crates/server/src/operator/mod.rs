@@ -11,6 +11,7 @@ mod deck_diff;
 mod decks;
 mod edge;
 mod inventory;
+mod keyed;
 mod kyc;
 mod ledger;
 mod partners;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
+use axum::middleware;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tandem_model::clock;
@@ -61,6 +63,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(status::routes())
         .merge(edge::routes())
         .merge(kyc::routes())
+        .layer(middleware::from_fn_with_state(state.clone(), keyed::keyed))
         .with_state(state);
     enclosed(routes, Canonical::default(), RequestLimits { timeout: TIMEOUT, body_bytes: BODY_MAX })
 }

@@ -3,6 +3,7 @@
 mod create;
 mod sub_account;
 mod sub_account_end;
+mod token;
 mod update;
 
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ pub use sub_account::{
     UpdateSubAccount, UpdateSubAccountOutcome,
 };
 pub use sub_account_end::{RemoveSubAccount, RemoveSubAccountOutcome};
+pub use token::RotateToken;
 pub use update::{UpdateAccount, UpdateAccountOutcome};
 
 use crate::calls::contains;

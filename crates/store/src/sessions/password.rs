@@ -83,6 +83,24 @@ impl Command for OpenPasswordLink {
     }
 }
 
+/// Somebody forgot a password: keeps a link if there is an account to keep it for. One command either way, so that an
+/// address that nobody has takes as long and keeps its idempotency key as well.
+pub struct AskPasswordLink {
+    /// For whom, if anybody has the address.
+    pub link: Option<OpenPasswordLink>,
+}
+
+impl Command for AskPasswordLink {
+    type Output = ();
+
+    fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<(), StoreError>> {
+        match &self.link {
+            Some(link) => link.run(tx),
+            None => Box::pin(async { Ok(()) }),
+        }
+    }
+}
+
 /// Sets the password of the account a link was sent to.
 pub struct ResetPassword {
     /// Hash of the link's secret.

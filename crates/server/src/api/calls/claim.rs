@@ -9,13 +9,14 @@ use tandem_store::idempotency::{
     AbandonIdempotent, Claim, ClaimIdempotent, FinishIdempotent, IdempotencyKey, RetakeIdempotent,
 };
 
+use crate::api::effect::{TWIN_LOOKS, TWIN_WAITS, running};
 use crate::api::{ApiError, AppState, Effect, Reply};
 
 /// A process that was silent this long is gone.
 const SILENCE: SignedDuration = SignedDuration::from_secs(15);
 
 /// What a claim came to.
-pub(in crate::api) enum Claimed {
+pub(crate) enum Claimed {
     /// Make the calls.
     Go(Hold),
     /// Made before.
@@ -23,14 +24,14 @@ pub(in crate::api) enum Claimed {
 }
 
 /// The right to make the calls of one request.
-pub(in crate::api) struct Hold {
+pub(crate) struct Hold {
     key: Option<IdempotencyKey>,
     /// Another process began and is gone: calls may exist.
     pub(super) resumed: bool,
 }
 
-/// Claims the request's key, if it has one.
-pub(in crate::api) async fn claim(
+/// Claims the request's key, if it has one. A twin of a request that is being worked on waits a while for its answer.
+pub(crate) async fn claim(
     state: &AppState,
     effect: &Effect,
     account: &AccountId,
@@ -38,28 +39,37 @@ pub(in crate::api) async fn claim(
     let Some(key) = effect.key(account) else {
         return Ok(Claimed::Go(Hold { key: None, resumed: false }));
     };
-    match state.writer.submit(ClaimIdempotent(key.clone())).await? {
-        Claim::Fresh => Ok(Claimed::Go(Hold { key: Some(key), resumed: false })),
-        Claim::Replay(kept) => Ok(Claimed::Replay(Reply::replay(&kept, &state.vault)?)),
-        Claim::OtherBody => Err(ApiError::new(ErrorCode::IdempotencyMismatch)),
-        Claim::InProgress { node } => {
-            let at = state.reader.idempotency_claimed_at(account, &key.key).await?;
-            let Some(at) = at.filter(|_| state.writer.node() != Some(&node)) else { return Err(running()) };
-            if lives(state, &node).await? {
-                return Err(running());
-            }
-            let key = IdempotencyKey { at, ..key };
-            let retake = RetakeIdempotent { key: key.clone(), from: node };
-            if !state.writer.submit(retake).await? {
-                return Err(running());
-            }
-            Ok(Claimed::Go(Hold { key: Some(key), resumed: true }))
+    let since = clock::monotonic();
+    loop {
+        match claim_once(state, key.clone()).await? {
+            Some(claimed) => return Ok(claimed),
+            None if since.elapsed() < TWIN_WAITS => tokio::time::sleep(TWIN_LOOKS).await,
+            None => return Err(running()),
         }
     }
 }
 
-fn running() -> ApiError {
-    ApiError::new(ErrorCode::RequestInProgress).retry_after(1)
+/// `None` while somebody works on it.
+async fn claim_once(state: &AppState, key: IdempotencyKey) -> Result<Option<Claimed>, ApiError> {
+    let account = key.account.clone();
+    match state.writer.submit(ClaimIdempotent(key.clone())).await? {
+        Claim::Fresh => Ok(Some(Claimed::Go(Hold { key: Some(key), resumed: false }))),
+        Claim::Replay(kept) => Ok(Some(Claimed::Replay(Reply::replay(&kept, &state.vault)?))),
+        Claim::OtherBody => Err(ApiError::new(ErrorCode::IdempotencyMismatch)),
+        Claim::InProgress { node } => {
+            let at = state.reader.idempotency_claimed_at(&account, &key.key).await?;
+            let Some(at) = at.filter(|_| state.writer.node() != Some(&node)) else { return Ok(None) };
+            if lives(state, &node).await? {
+                return Ok(None);
+            }
+            let key = IdempotencyKey { at, ..key };
+            let retake = RetakeIdempotent { key: key.clone(), from: node };
+            if !state.writer.submit(retake).await? {
+                return Ok(None);
+            }
+            Ok(Some(Claimed::Go(Hold { key: Some(key), resumed: true })))
+        }
+    }
 }
 
 async fn lives(state: &AppState, node: &NodeIdentity) -> Result<bool, ApiError> {
@@ -83,7 +93,7 @@ impl Hold {
     }
 
     /// Keeps the answer, or lets the key go when the answer is a refusal.
-    pub(in crate::api) async fn keep(&self, state: &AppState, answer: &Result<Reply, ApiError>) {
+    pub(crate) async fn keep(&self, state: &AppState, answer: &Result<Reply, ApiError>) {
         let Some(key) = self.key.clone() else { return };
         let kept = match answer {
             Ok(reply) => {

@@ -7,6 +7,8 @@ mod kyc;
 mod money;
 mod numbers;
 mod operator;
+mod passwords;
+mod posts;
 mod sessions;
 
 use std::collections::{BTreeSet, HashSet};
@@ -17,6 +19,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tandem_model::clock;
 use tandem_store::{BoxFuture, Command, EventFeed, Store, StoreError, Tx, Writer, WriterConfig};
 use tokio::sync::Notify;
@@ -32,10 +35,12 @@ use crate::kyc::{Desk, DeskParts};
 /// A store with the API and the operator's routes on it.
 pub(crate) struct House {
     api: Router,
+    page: Router,
     operator: Router,
     pub(crate) kyc: Desk,
     pub(crate) events: EventFeed,
-    writer: Writer,
+    pub(super) writer: Writer,
+    vault: Arc<Vault>,
     _store: Store,
     _folder: tempfile::TempDir,
 }
@@ -96,7 +101,7 @@ impl House {
         let kyc = kyc.unwrap();
         let state = AppState::new(Shared {
             config,
-            vault,
+            vault: vault.clone(),
             reader: store.reader(),
             writer: writer.clone(),
             kyc: kyc.clone(),
@@ -110,14 +115,26 @@ impl House {
             nudge: Arc::new(Notify::new()),
         });
         Self {
+            page: crate::reset_page::router(state.clone(), Router::new()),
             api: router(state.clone()),
             operator: crate::operator::router(state),
             kyc,
             events,
             writer,
+            vault,
             _store: store,
             _folder: folder,
         }
+    }
+
+    /// What is kept of a body beside its key.
+    pub(super) fn fingerprint(&self, body: &Value) -> String {
+        self.vault.token_hash(&hex::encode(Sha256::digest(body.to_string())))
+    }
+
+    /// An answer as it is kept.
+    pub(super) fn sealed_answer(&self, body: &Value) -> Vec<u8> {
+        self.vault.seal(crate::auth::context::REPLAY, &body.to_string())
     }
 
     /// A statement that no request makes.
@@ -140,6 +157,15 @@ impl House {
             request = request.header(*name, *value);
         }
         Self::send(&self.api, request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// A request to the page of a password link: its status and its text.
+    pub(super) async fn reset_page(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned())).unwrap();
+        let response = self.page.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
     }
 
     /// A request as somebody, below `/api/v1`.
@@ -165,6 +191,12 @@ impl House {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = Request::builder().method(method).uri(path).body(Body::from(body)).unwrap();
         Self::send(&self.operator, request).await
+    }
+
+    /// The same with an `Idempotency-Key`.
+    pub(super) async fn admin_keyed(&self, key: &str, path: &str, body: Value) -> Answer {
+        let request = Request::builder().method("POST").uri(path).header("idempotency-key", key);
+        Self::send(&self.operator, request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     /// A partner with 1,000 INR.
