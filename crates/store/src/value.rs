@@ -182,6 +182,11 @@ impl Row {
             .ok_or_else(|| StoreError::Data(format!("no column {column}")))
     }
 
+    /// Every column with its value.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&str, &Value<'static>)> {
+        self.columns.iter().map(String::as_str).zip(&self.values)
+    }
+
     /// The value at a position, counted from 0.
     pub fn value_at(&self, index: usize) -> Result<&Value<'static>, StoreError> {
         self.values.get(index).ok_or_else(|| StoreError::Data(format!("no column at {index}")))

@@ -5,6 +5,8 @@
 #[path = "conformance/support.rs"]
 mod support;
 
+#[path = "conformance/audit.rs"]
+mod audit;
 #[path = "conformance/calls.rs"]
 mod calls;
 #[path = "conformance/configuration.rs"]

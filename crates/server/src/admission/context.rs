@@ -2,7 +2,7 @@
 //! for any process to settle it.
 
 use serde::{Deserialize, Serialize};
-use tandem_model::{CallDirection, CallFacts, CarrierId, Currency, HttpMethod, Money, Rate, UrlCall};
+use tandem_model::{CallDirection, CallFacts, CarrierId, Currency, Money, Rate, UrlCall};
 
 use super::payload::TrunkFacts;
 
@@ -41,6 +41,9 @@ pub(crate) struct Context {
     pub(crate) trunk: Option<TrunkFacts>,
     /// Where the trunk's webhooks go.
     pub(crate) trunk_webhook: Option<UrlCall>,
+    /// Told where neither a trunk's webhook nor an application's URL is: the account's own, or its main account's.
+    #[serde(default)]
+    pub(crate) default_callback: Option<UrlCall>,
     /// Told when it ends (XML calls).
     pub(crate) hangup: Option<UrlCall>,
     /// The application, by id.
@@ -60,10 +63,5 @@ impl Context {
     pub(crate) fn carrier_out(&self) -> Option<CarrierId> {
         let out = self.facts.direction == CallDirection::Outbound;
         self.carrier.as_deref().filter(|_| out).and_then(|carrier| carrier.parse().ok())
-    }
-
-    /// `POST` or `GET` of the trunk's webhook.
-    pub(crate) fn trunk_method(&self) -> HttpMethod {
-        self.trunk_webhook.as_ref().map_or(HttpMethod::Post, |webhook| webhook.method)
     }
 }

@@ -196,7 +196,8 @@ pub(crate) fn ended_events(
         events.push(trunk_event(context, trunk, webhook, EventKind::TrunkHangup, body, 1, end.ended_at));
     }
     // There is no hangup webhook for a B leg: its Dial tells of it.
-    if let (Some(hangup), None) = (&context.hangup, context.parent_call) {
+    let default = context.default_callback.as_ref().filter(|_| context.trunk.is_none());
+    if let (Some(hangup), None) = (context.hangup.as_ref().or(default), context.parent_call) {
         let form = payload::hangup_form(&context.facts, end, &context.rate, cost, zone);
         events.push(callback_event(Notice {
             account: context.facts.account.clone(),
@@ -211,7 +212,7 @@ pub(crate) fn ended_events(
 }
 
 fn trunk_webhook(context: &Context) -> Option<(&TrunkFacts, &UrlCall)> {
-    context.trunk.as_ref().zip(context.trunk_webhook.as_ref())
+    context.trunk.as_ref().zip(context.trunk_webhook.as_ref().or(context.default_callback.as_ref()))
 }
 
 fn trunk_event(
@@ -231,7 +232,7 @@ fn trunk_event(
         kind: kind.name().to_owned(),
         channel: kind.channel(),
         url: webhook.url.clone(),
-        method: context.trunk_method(),
+        method: webhook.method,
         content_type: "application/json".to_owned(),
         body,
         secret_kind: "trunk".to_owned(),

@@ -109,10 +109,11 @@ fn source_of(context: &Context) -> Source {
 
 #[cfg(test)]
 mod tests {
-    use tandem_model::{CallDirection, CallFacts, Currency, Money, Rate, clock};
+    use tandem_model::{CallDirection, CallFacts, Currency, HttpMethod, Money, Rate, UrlCall, clock};
 
     use super::super::context::Product;
     use super::super::payload::TrunkFacts;
+    use super::super::record::initiated_event;
     use super::*;
 
     fn refused_on(trunk: &str) -> Context {
@@ -147,6 +148,7 @@ mod tests {
                 sip_call_id: String::new(),
             }),
             trunk_webhook: None,
+            default_callback: None,
             hangup: None,
             application: None,
             carrier: None,
@@ -154,6 +156,20 @@ mod tests {
             parent_call: None,
             recording: None,
         }
+    }
+
+    #[test]
+    fn a_trunk_without_a_webhook_tells_the_accounts_default_callback_and_one_with_its_own_does_not() {
+        let call = |url: &str, method| Some(UrlCall { url: url.to_owned(), method });
+        let mut context = refused_on("7f6f0d3e-0000-4000-8000-000000000001");
+        context.facts.direction = CallDirection::Outbound;
+        assert_eq!(initiated_event(&context, None), None, "nobody wants to know");
+        context.default_callback = call("https://shop.example/default", HttpMethod::Get);
+        let event = initiated_event(&context, None).unwrap();
+        assert_eq!((event.url.as_str(), event.method), ("https://shop.example/default", HttpMethod::Get));
+        context.trunk_webhook = call("https://shop.example/trunk", HttpMethod::Post);
+        let event = initiated_event(&context, None).unwrap();
+        assert_eq!((event.url.as_str(), event.method), ("https://shop.example/trunk", HttpMethod::Post));
     }
 
     fn flood(refusals: &Refusals, trunk: &str, count: u32, code: ErrorCode, now: Instant) -> u32 {

@@ -196,6 +196,7 @@ mod tests {
             token: None,
             token_hash: None,
             previous_token: None,
+            default_callback: None,
             epoch: 1,
             requests_per_minute: None,
         };

@@ -88,6 +88,11 @@ impl Fields {
         self.raw(names).is_some()
     }
 
+    /// The names of what was sent.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.map.keys().map(String::as_str)
+    }
+
     /// Notes that a field is wrong; the first reason stays.
     pub(super) fn refuse(&mut self, name: &'static str, why: impl Into<String>) {
         self.errors.entry(name).or_insert_with(|| why.into());

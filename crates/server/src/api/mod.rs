@@ -15,6 +15,7 @@
 
 mod account;
 mod applications;
+mod audit;
 mod calls;
 mod canonical;
 pub(crate) mod checks;
@@ -42,6 +43,7 @@ mod revision;
 mod router;
 mod routes;
 mod sessions;
+mod settings;
 mod state;
 mod sub_accounts;
 mod tokens;
@@ -58,6 +60,7 @@ pub(crate) use effect::{Effect, Posted, Reply};
 pub(crate) use envelope::{RequestId, RequestLimits, WrittenPath, enclosed};
 pub(crate) use error::ApiError;
 pub(crate) use extract::{Dialect, Payload, Query};
+pub(crate) use partner_accounts::moved;
 pub(crate) use passwords::by_link;
 pub(crate) use router::router;
 pub(crate) use routes::Routes;

@@ -53,7 +53,6 @@ const OPERATIONS: &[(&str, &str)] = &[
         "/Account/{auth_id}/AvailablePrefix/{*rest}",
         "The older number purchase (use /numbers/purchase-from-inventory)",
     ),
-    ("/Account/{auth_id}/Transaction", "The older transaction list (use /transactions)"),
     ("/Account/{auth_id}/Message", "SMS"),
     ("/Account/{auth_id}/Message/{*rest}", "SMS"),
 ];

@@ -4,15 +4,18 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tandem_model::{AccountId, Currency, ErrorCode, Ids, Money, Rate, clock};
+use tandem_store::audit::{Audited, Entry};
 use tandem_store::money::{Transfer, TransferOutcome};
 use tandem_store::resources::account::{
     Account, Capabilities, CreateAccount, CreateAccountOutcome, NewAccount,
 };
 use tandem_store::resources::deck::PricingTier;
+use uuid::Uuid;
 
 use super::account::{account_type, in_full, is_verified, profile_of, profile_text, tier_of};
 use super::checks;
@@ -339,6 +342,14 @@ async fn transfer(
         at,
     };
     let (from, to, currency) = (partner.id.clone(), customer.id, partner.currency);
+    let of = [from.clone(), to.clone()];
+    let entry = move |outcome: &TransferOutcome| match outcome {
+        TransferOutcome::Done { .. } => {
+            of.iter().map(|account| moved(account, "transfer", transaction, at)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let command = Audited { command, entry, actor: caller.actor };
     let answer = move |outcome: &TransferOutcome| match outcome {
         TransferOutcome::Done { from_balance, to_balance } => Ok(Reply::ok(json!({
             "transaction_id": format!("txn_{}", transaction.simple()),
@@ -365,6 +376,18 @@ async fn transfer(
         }
     };
     posted.effect.run(&partner.id, command, answer).await
+}
+
+/// What the audit says of money that moved; how much stands in the ledger.
+pub(crate) fn moved(account: &AccountId, action: &'static str, transaction: Uuid, at: Timestamp) -> Entry {
+    Entry {
+        at,
+        account: Some(account.clone()),
+        action,
+        resource_kind: "ledger_tx",
+        resource_id: transaction.hyphenated().to_string(),
+        fields: vec!["balance"],
+    }
 }
 
 /// 400 rather than 402: the contract's own answer here.

@@ -8,9 +8,9 @@ use axum::{Extension, Router};
 use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
 use super::{
-    AppState, Routes, account, applications, calls, credentials, endpoints, ip_acl, kyc, not_built, numbers,
-    origination_uris, partner, partner_accounts, passwords, records, sessions, sub_accounts, tokens,
-    transactions, trunks,
+    AppState, Routes, account, applications, audit, calls, credentials, endpoints, ip_acl, kyc, not_built,
+    numbers, origination_uris, partner, partner_accounts, passwords, records, sessions, settings,
+    sub_accounts, tokens, transactions, trunks,
 };
 use crate::auth::Limits;
 
@@ -32,6 +32,8 @@ pub(super) fn table() -> Routes {
         .merge(records::routes())
         .merge(passwords::routes())
         .merge(sessions::routes())
+        .merge(settings::routes())
+        .merge(audit::routes())
         .merge(sub_accounts::routes())
         .merge(tokens::routes())
         .merge(trunks::routes())

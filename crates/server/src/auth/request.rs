@@ -24,7 +24,7 @@ use super::limits::{Limits, Noted, requests_per_minute};
 use super::source::source_of;
 use super::{Permissions, permissions};
 use crate::api::{ApiError, AppState, RequestId};
-use crate::directory::AccountEntry;
+use crate::directory::{AccountEntry, default_callback};
 use crate::kyc::mode;
 
 /// Longest `auth_id` looked at.
@@ -251,6 +251,7 @@ async fn find(state: &AppState, id: &AccountId) -> Result<Option<Arc<AccountEntr
 /// What a request needs to know of an account; its secrets stay sealed.
 fn entry_of(row: AccountRow) -> AccountEntry {
     AccountEntry {
+        default_callback: default_callback(row.default_callback_url, &row.default_callback_method),
         epoch: row.epoch,
         requests_per_minute: requests_per_minute(&row.kind, &row.profile),
         id: row.id,

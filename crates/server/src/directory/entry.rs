@@ -40,6 +40,8 @@ pub(crate) struct AccountEntry {
     pub(crate) token_hash: Option<String>,
     /// Keyed hash of the token before it, and until when that one is good.
     pub(crate) previous_token: Option<(String, Timestamp)>,
+    /// Where events of its calls go that nothing more specific takes.
+    pub(crate) default_callback: Option<UrlCall>,
     /// Access tokens of other epochs are void.
     pub(crate) epoch: i64,
     /// Requests a minute of a sub-account.

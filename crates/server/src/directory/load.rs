@@ -64,6 +64,11 @@ impl Attachable for OriginationUriRow {
     }
 }
 
+/// Where an account's events go that nothing more specific takes.
+pub(crate) fn default_callback(url: Option<String>, word: &str) -> Option<UrlCall> {
+    url.filter(|url| !url.is_empty()).map(|url| UrlCall { url, method: method(word) })
+}
+
 /// Keeps one directory up to date.
 pub(crate) struct Feed {
     directory: Directory,
@@ -339,6 +344,10 @@ impl Feed {
                 let token =
                     token.map(|sealed| self.vault.open_secret(context::AUTH_TOKEN, sealed)).transpose()?;
                 Ok::<_, VaultError>(AccountEntry {
+                    default_callback: default_callback(
+                        row.default_callback_url,
+                        &row.default_callback_method,
+                    ),
                     epoch: row.epoch,
                     requests_per_minute: requests_per_minute(&row.kind, &row.profile),
                     id: row.id,

@@ -24,7 +24,7 @@ pub(crate) use entry::{
     TrunkEntry, UriEntry,
 };
 use gateways::Gateways;
-pub(crate) use load::{Feed, LoadError, stored_transport};
+pub(crate) use load::{Feed, LoadError, default_callback, stored_transport};
 pub(crate) use locate::OurHosts;
 use rounds::Rounds;
 pub(crate) use sources::option as carrier_option;

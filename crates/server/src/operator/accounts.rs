@@ -6,11 +6,12 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tandem_model::{AccountId, ErrorCode, Ids, Money, clock};
+use tandem_store::audit::Audited;
 use tandem_store::money::{Post, PostKind, PostOutcome, Posting};
 use tandem_store::resources::account::{UpdateAccount, UpdateAccountOutcome};
 
 use super::{commit, operator};
-use crate::api::{ApiError, AppState, Payload, RequestId, checks};
+use crate::api::{ApiError, AppState, Payload, RequestId, checks, moved};
 
 /// Longest reference or description.
 const TEXT_MAX: usize = 200;
@@ -42,6 +43,7 @@ struct Movement {
 async fn book(
     State(state): State<AppState>,
     Path((id, movement)): Path<(String, String)>,
+    request: RequestId,
     body: Payload<Movement>,
 ) -> Result<Json<Value>, ApiError> {
     let (kind, ref_kind, words) = match movement.as_str() {
@@ -63,17 +65,31 @@ async fn book(
         text => checks::text("description", Some(text), TEXT_MAX)?,
     };
     let account = AccountId::new(&id);
+    let (transaction, at) = (Ids::random(), clock::wall());
     let posting = Posting {
-        id: Ids::random(),
+        id: transaction,
         account: account.clone(),
         kind,
         amount,
         ref_kind: ref_kind.to_owned(),
         ref_id: reference.clone(),
         description,
-        at: clock::wall(),
+        at,
     };
-    let (balance, repeated) = match commit(&state, Post(posting)).await? {
+    let of = account.clone();
+    let entry = move |outcome: &PostOutcome| {
+        let action = match kind {
+            PostKind::TopUp => "credit",
+            PostKind::Refund => "refund",
+            _ => "adjust",
+        };
+        match outcome {
+            PostOutcome::Done { .. } => vec![moved(&of, action, transaction, at)],
+            _ => Vec::new(),
+        }
+    };
+    let command = Audited { command: Post(posting), entry, actor: operator(&request) };
+    let (balance, repeated) = match commit(&state, command).await? {
         PostOutcome::Done { balance } => (balance, false),
         PostOutcome::AlreadyDone { balance } => (balance, true),
         PostOutcome::ReferenceConflict { posted } => {

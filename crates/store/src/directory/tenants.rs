@@ -49,6 +49,10 @@ pub struct AccountRow {
     pub cps_limit: u64,
     /// Live calls.
     pub concurrent_limit: u64,
+    /// Where events go that nothing more specific takes.
+    pub default_callback_url: Option<String>,
+    /// `GET` or `POST`.
+    pub default_callback_method: String,
 }
 
 fn account_of(row: &Row) -> Result<AccountRow, StoreError> {
@@ -73,6 +77,8 @@ fn account_of(row: &Row) -> Result<AccountRow, StoreError> {
         deck_id: row.opt_string("deck_id")?,
         cps_limit: row.count("cps_limit")?,
         concurrent_limit: row.count("concurrent_limit")?,
+        default_callback_url: row.opt_string("default_callback_url")?,
+        default_callback_method: row.string("default_callback_method")?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Accounts in full: partners, customers, sub-accounts. Money of an account moves through [`crate::money`] only.
 
 mod create;
+mod settings;
 mod sub_account;
 mod sub_account_end;
 mod token;
@@ -11,6 +12,7 @@ use tandem_model::{AccountId, Currency, Money, PartnerId};
 use uuid::Uuid;
 
 pub use create::{CreateAccount, CreateAccountOutcome, NewAccount, Opening};
+pub use settings::{ChangeProfile, ChangeSettings, Settings};
 pub use sub_account::{
     CreateSubAccount, CreateSubAccountOutcome, NewSubAccount, SUB_ACCOUNTS_MAX, SubAccountChange,
     UpdateSubAccount, UpdateSubAccountOutcome,

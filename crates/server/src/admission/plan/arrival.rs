@@ -77,6 +77,7 @@ impl Planner<'_> {
         facts.from = digits_or_text(caller_text(invite), rules);
         name_caller(&mut facts, invite);
         let mut context = Self::context(facts, &account, Product::SipTrunking);
+        context.default_callback = self.default_callback(&account);
         context.trunk = Some(trunk_facts(&trunk, invite.domain.clone(), invite));
         context.trunk_webhook.clone_from(&trunk.webhook);
         Ok(Arrival { context, account, way: Way::Trunk(trunk) })
@@ -102,6 +103,7 @@ impl Planner<'_> {
         facts.from = digits_or_text(shown, home);
         name_caller(&mut facts, invite);
         let mut context = Self::context(facts, &account, Product::VoiceApi);
+        context.default_callback = self.default_callback(&account);
         context.carrier = Some(carrier.to_owned());
         self.price_inbound(&mut context, &account, &called);
         if let Some(trunk) = self.trunk_of(&number) {
@@ -130,6 +132,7 @@ impl Planner<'_> {
         facts.to = digits_or_text(&invite.dialled, account.country_rules());
         name_caller(&mut facts, invite);
         let mut context = Self::context(facts, &account, Product::VoiceApi);
+        context.default_callback = self.default_callback(&account);
         context.endpoint = Some(username.to_owned());
         Ok(Arrival { context, account, way: Way::Endpoint(endpoint) })
     }

@@ -118,6 +118,7 @@ impl Planner<'_> {
             visits: 0,
             trunk: None,
             trunk_webhook: None,
+            default_callback: None,
             hangup: None,
             application: None,
             carrier: None,
@@ -125,6 +126,12 @@ impl Planner<'_> {
             parent_call: None,
             recording: None,
         }
+    }
+
+    /// Where events go that neither a trunk nor an application takes: a sub-account's own place, else its main account's.
+    fn default_callback(&self, account: &AccountEntry) -> Option<UrlCall> {
+        let payers = || self.directory.account(account.payer())?.default_callback.clone();
+        account.default_callback.clone().or_else(payers)
     }
 
     /// The price of a call to a number, and what to hold for its first stretch.

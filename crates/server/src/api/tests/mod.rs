@@ -2,6 +2,7 @@
 //! else are read from the store.
 
 mod access;
+mod audit;
 mod keys;
 mod kyc;
 mod money;
