@@ -1,4 +1,4 @@
-//! Our certificate for SIP over TLS, read again when its files change: a renewed one is shown to who connects next, and
+//! A certificate of ours, for SIP over TLS or for the API, read again when its files change: a renewed one is shown to who connects next, and
 //! connections that are open stay open. Files that cannot be used change nothing but what an operator is told.
 
 use std::fs;
@@ -18,11 +18,23 @@ use serde::Serialize;
 use tandem_model::clock;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::SipConfig;
 use crate::transports::{Pair, TlsError, certificates, self_signed, unusable};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// Which files a certificate is read from, and how they are spoken of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CertificateFiles<'c> {
+    /// The chain; empty for none.
+    pub(crate) certificate: &'c str,
+    /// Its private key.
+    pub(crate) key: &'c str,
+    /// The keys of the configuration that name them.
+    pub(crate) names: [&'static str; 2],
+    /// What it is for.
+    pub(crate) what: &'static str,
+}
 
 /// The certificate in use, and the files it is read from.
 #[derive(Debug)]
@@ -36,6 +48,8 @@ pub(crate) struct Certificate {
 struct Files {
     certificate: String,
     key: String,
+    names: [&'static str; 2],
+    what: &'static str,
 }
 
 /// What tells one content of a file from another without reading it.
@@ -63,15 +77,19 @@ pub(crate) struct CertificateReport {
 impl Certificate {
     /// Reads the configured files; `names` are what a certificate for development is made out to, when there is to be one.
     /// `None` when there is no certificate and none is to be made.
-    pub(crate) fn of(config: &SipConfig, names: Option<Vec<String>>) -> Result<Option<Arc<Self>>, TlsError> {
-        let (files, pair, stamp) = match (config.tls_certificate.as_str(), config.tls_key.as_str()) {
+    pub(crate) fn of(
+        configured: &CertificateFiles<'_>,
+        names: Option<Vec<String>>,
+    ) -> Result<Option<Arc<Self>>, TlsError> {
+        let (files, pair, stamp) = match (configured.certificate, configured.key) {
             ("", "") => match names {
                 Some(names) => (None, self_signed(names)?, Stamp::default()),
                 None => return Ok(None),
             },
-            ("", _) | (_, "") => return Err(TlsError::Alone),
+            ("", _) | (_, "") => return Err(TlsError::Alone(configured.names)),
             (certificate, key) => {
-                let files = Files { certificate: certificate.to_owned(), key: key.to_owned() };
+                let CertificateFiles { names, what, .. } = *configured;
+                let files = Files { certificate: certificate.to_owned(), key: key.to_owned(), names, what };
                 // Before it is read: a change meanwhile is seen at the next look.
                 let stamp = files.stamp();
                 let pair = files.read()?;
@@ -79,7 +97,8 @@ impl Certificate {
             }
         };
         let state = State { stamp, read_at: clock::wall(), problem: None };
-        let current = ArcSwap::from(certified(pair)?);
+        let fitting = certified(pair).map_err(|error| misfit(configured, error))?;
+        let current = ArcSwap::from(fitting);
         Ok(Some(Arc::new(Self { files, current, state: Mutex::new(state) })))
     }
 
@@ -96,7 +115,8 @@ impl Certificate {
     pub(crate) fn renew(&self) -> Result<(), TlsError> {
         let Some(files) = &self.files else { return Ok(()) };
         let stamp = files.stamp();
-        let read = files.read().and_then(certified);
+        let read =
+            files.read().and_then(|pair| certified(pair).map_err(|error| misfit(&files.configured(), error)));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.stamp = stamp;
         match read {
@@ -104,11 +124,11 @@ impl Certificate {
                 self.current.store(pair);
                 state.read_at = clock::wall();
                 state.problem = None;
-                tracing::info!(file = files.certificate, "the certificate of SIP over TLS is read again");
+                tracing::info!(file = files.certificate, "the certificate of {} is read again", files.what);
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(%error, "a new certificate cannot be used; the old one stays");
+                tracing::error!(%error, "a new certificate of {} cannot be used; the old one stays", files.what);
                 state.problem = Some(error.to_string());
                 Err(error)
             }
@@ -153,10 +173,15 @@ impl ResolvesServerCert for Certificate {
 
 impl Files {
     fn read(&self) -> Result<Pair, TlsError> {
-        let chain = certificates("sip.tls_certificate", &self.certificate)?;
+        let chain = certificates(self.names[0], &self.certificate)?;
         let key = PrivateKeyDer::from_pem_file(Path::new(&self.key))
-            .map_err(|error| unusable("sip.tls_key", &self.key, error))?;
+            .map_err(|error| unusable(self.names[1], &self.key, error))?;
         Ok((chain, key))
+    }
+
+    fn configured(&self) -> CertificateFiles<'_> {
+        let Self { certificate, key, names, what } = self;
+        CertificateFiles { certificate, key, names: *names, what }
     }
 
     /// A link that is turned to another file is a change too: the file's own data counts.
@@ -168,9 +193,15 @@ impl Files {
     }
 }
 
-fn certified((chain, key): Pair) -> Result<Arc<CertifiedKey>, TlsError> {
+fn certified((chain, key): Pair) -> Result<Arc<CertifiedKey>, rustls::Error> {
     // A key whose public half cannot be known is taken at its word, as rustls does.
     Ok(Arc::new(CertifiedKey::from_der(chain, key, &default_provider())?))
+}
+
+/// The key is not the certificate's, or of a kind that TLS does not know.
+fn misfit(configured: &CertificateFiles<'_>, error: rustls::Error) -> TlsError {
+    let [certificate, key] = configured.names;
+    unusable(key, configured.key, format!("does not fit {certificate}: {error}"))
 }
 
 #[cfg(test)]
@@ -197,7 +228,7 @@ mod tests {
         let overrides =
             Overrides::default().set("sip.tls_certificate", chain.clone()).set("sip.tls_key", key.clone());
         let config = load(None, &overrides).unwrap().config.sip;
-        let certificate = Certificate::of(&config, None).unwrap().unwrap();
+        let certificate = Certificate::of(&config.certificate_files(), None).unwrap().unwrap();
         let first = shown(&certificate);
         assert!(!certificate.has_changed() && certificate.report().problem.is_none());
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::api_listener;
 use crate::config::{Config, Loaded};
 use crate::transports::Transports;
 
@@ -70,6 +71,7 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
     }
     findings
         .push(listening("api.listen", &config.api.listen, |address| TcpListener::bind(address).map(drop)));
+    findings.push(api_transport(config));
     findings.push(listening("sip.listen", &config.sip.listen, |address| UdpSocket::bind(address).map(drop)));
     findings.extend(transports(config));
     findings.push(receive_buffer());
@@ -81,6 +83,37 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// How tokens travel to the API.
+fn api_transport(config: &Config) -> Finding {
+    use std::net::ToSocketAddrs as _;
+    const SUBJECT: &str = "api.tls_certificate";
+    let api = &config.api;
+    match api_listener::certificate(api) {
+        Err(error) => {
+            return Finding::broken(
+                SUBJECT,
+                error.to_string(),
+                "give PEM files that belong together and that this user can read",
+            );
+        }
+        Ok(Some(_)) => {
+            return Finding::ok(
+                SUBJECT,
+                format!("{} and its key fit: the API speaks HTTPS", api.tls_certificate),
+            );
+        }
+        Ok(None) => {}
+    }
+    let listen = api.listen.to_socket_addrs().ok().and_then(|mut found| found.next());
+    match listen.and_then(|listen| api_listener::plain_http_problem(api, listen, false)) {
+        Some(problem) => {
+            Finding::broken(SUBJECT, problem, "or run with --dev on a machine nobody else reaches")
+        }
+        None if api.behind_proxy => Finding::ok(SUBJECT, "none: a proxy before the API ends TLS"),
+        None => Finding::ok(SUBJECT, "none: plain HTTP, to this machine only"),
+    }
 }
 
 /// SIP over TCP and TLS: the ports, the certificate and who may read its key.

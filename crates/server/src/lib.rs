@@ -5,6 +5,7 @@
 mod admission;
 mod advertised;
 mod api;
+mod api_listener;
 pub mod auth;
 mod certificate;
 pub mod config;

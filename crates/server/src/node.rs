@@ -20,9 +20,10 @@ use tokio_util::task::TaskTracker;
 use crate::admission::{Admission, DEAD_AFTER, HopSigner, Reaper};
 use crate::advertised::Advertised;
 use crate::api::{self, AppState, Live, Shared};
+use crate::api_listener;
 use crate::auth::{Vault, VaultError};
 use crate::certificate::Certificate;
-use crate::config::{CarriersConfig, Config, EdgeConfig, Loaded};
+use crate::config::{ApiConfig, CarriersConfig, Config, EdgeConfig, Loaded};
 use crate::dev::{Mailbox, catch_mail};
 use crate::directory::{Directory, Feed, LoadError, OurHosts};
 use crate::egress::{Egress, EgressPolicy, SystemResolver};
@@ -110,7 +111,7 @@ pub struct Node {
     cancel: CancellationToken,
     tasks: TaskTracker,
     fatal: watch::Receiver<Option<String>>,
-    certificate: Option<Arc<Certificate>>,
+    certificates: Vec<Arc<Certificate>>,
     _store: Arc<Store>,
 }
 
@@ -143,6 +144,7 @@ impl Node {
                 catch_mail(&tasks, mailbox.clone(), cancel.clone()).await.map_err(failed)?;
             config.mail.from = "Tandem <kyc@tandem.localhost>".to_owned();
         }
+        let api_tls = ApiDoor::of(&config.api, options.dev)?;
         let config = Arc::new(config);
         prepare_data(&config)?;
         let vault = Arc::new(Vault::open(&config.node.data.join("master.key"))?);
@@ -226,7 +228,7 @@ impl Node {
             .local_addr()
             .map_err(|source| StartError::Listen { address: config.api.listen.clone(), source })?;
         let api_url = if config.api.public_url.is_empty() {
-            format!("http://{bound}")
+            format!("{}://{bound}", if api_tls.certificate.is_some() { "https" } else { "http" })
         } else {
             config.api.public_url.clone()
         };
@@ -257,13 +259,24 @@ impl Node {
         if options.dev {
             routes = crate::dev::router(state.clone(), mailbox).fallback_service(routes);
         }
-        serve_http(&tasks, listener, routes, cancel.clone());
+        api_listener::serve(&tasks, listener, api_tls.server, routes, cancel.clone());
+        if let Some(certificate) = &api_tls.certificate {
+            tasks.spawn(Arc::clone(certificate).follow(cancel.clone()));
+        }
+        if !config.api.redirect_listen.is_empty() {
+            let listener = TcpListener::bind(&config.api.redirect_listen).await.map_err(|source| {
+                StartError::Listen { address: config.api.redirect_listen.clone(), source }
+            })?;
+            let elsewhere = api_listener::redirecting(api_url.clone());
+            api_listener::serve(&tasks, listener, None, elsewhere, cancel.clone());
+        }
         if !config.metrics.listen.is_empty() {
             let place = address("metrics.listen", &config.metrics.listen)?;
             let listener = TcpListener::bind(place)
                 .await
                 .map_err(|source| StartError::Listen { address: config.metrics.listen.clone(), source })?;
-            serve_http(&tasks, listener, crate::operator::metrics_routes(state.clone()), cancel.clone());
+            let metrics = crate::operator::metrics_routes(state.clone());
+            api_listener::serve(&tasks, listener, None, metrics, cancel.clone());
         }
         let socket = config.node.data.join("admin.sock");
         serve_admin(&tasks, &socket, crate::operator::router(state), cancel.clone())?;
@@ -276,7 +289,7 @@ impl Node {
             cancel,
             tasks,
             fatal,
-            certificate,
+            certificates: [certificate, api_tls.certificate].into_iter().flatten().collect(),
             _store: store,
         })
     }
@@ -301,9 +314,9 @@ impl Node {
         self.engine.tls_addr()
     }
 
-    /// Reads the certificate of SIP over TLS again; what is wrong with it is logged, and the old one stays.
+    /// Reads the certificates of SIP over TLS and of the API again; what is wrong with one is logged, and the old one stays.
     pub fn renew_certificate(&self) {
-        if let Some(certificate) = &self.certificate {
+        for certificate in &self.certificates {
             let _ = certificate.renew();
         }
     }
@@ -423,13 +436,29 @@ async fn beat(writer: Writer, fail: watch::Sender<Option<String>>, cancel: Cance
     }
 }
 
-fn serve_http(tasks: &TaskTracker, listener: TcpListener, router: axum::Router, cancel: CancellationToken) {
-    tasks.spawn(async move {
-        let serve = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>());
-        if let Err(error) = serve.with_graceful_shutdown(async move { cancel.cancelled().await }).await {
-            tracing::error!(%error, "the API stopped");
+/// What the API shows to those who connect.
+struct ApiDoor {
+    certificate: Option<Arc<Certificate>>,
+    server: Option<Arc<rustls::ServerConfig>>,
+}
+
+impl ApiDoor {
+    /// As configured; says what is wrong before anything is opened.
+    fn of(api: &ApiConfig, is_dev: bool) -> Result<Self, StartError> {
+        let refused = |error: crate::transports::TlsError| StartError::Configuration(error.to_string());
+        let certificate = api_listener::certificate(api).map_err(refused)?;
+        let listen = address("api.listen", &api.listen)?;
+        if let Some(problem) = api_listener::plain_http_problem(api, listen, is_dev) {
+            return Err(StartError::Configuration(problem));
         }
-    });
+        if !api.redirect_listen.is_empty() && certificate.is_none() {
+            return Err(StartError::Configuration(
+                "api.redirect_listen: there is no HTTPS to redirect to; set api.tls_certificate and api.tls_key".to_owned(),
+            ));
+        }
+        let server = certificate.as_ref().map(api_listener::server_config).transpose().map_err(refused)?;
+        Ok(Self { certificate, server })
+    }
 }
 
 /// The operator's door: only this machine's owner of the data folder gets through its permissions.

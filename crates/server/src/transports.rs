@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tandem_engine::TlsConfig;
 use thiserror::Error;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, CertificateFiles};
 use crate::config::SipConfig;
 use crate::node::StartError;
 
@@ -40,11 +40,11 @@ pub(crate) enum TlsError {
         reason: String,
     },
     /// One of a pair is missing.
-    #[error("sip.tls_certificate and sip.tls_key belong together: give both or neither")]
-    Alone,
-    /// The key is not the certificate's, or of a kind that TLS does not know.
-    #[error("sip.tls_key does not fit sip.tls_certificate: {0}")]
-    Pair(#[from] rustls::Error),
+    #[error("{} and {} belong together: give both or neither", .0[0], .0[1])]
+    Alone([&'static str; 2]),
+    /// TLS itself does not take what it is given.
+    #[error("TLS: {0}")]
+    Refused(#[from] rustls::Error),
     /// A certificate for development could not be made.
     #[error("a certificate for development: {0}")]
     SelfSigned(#[from] rcgen::Error),
@@ -66,7 +66,7 @@ impl Transports {
             return Ok(Self { tcp, tls: None, certificate: None });
         }
         let refused = |error: TlsError| StartError::Configuration(error.to_string());
-        let Some(certificate) = Certificate::of(config, names).map_err(refused)? else {
+        let Some(certificate) = Certificate::of(&config.certificate_files(), names).map_err(refused)? else {
             return Ok(Self { tcp, tls: None, certificate: None });
         };
         let server = certificate.server().map_err(refused)?;
@@ -77,6 +77,18 @@ impl Transports {
         };
         let client = client(config).map_err(refused)?;
         Ok(Self { tcp, tls: Some(TlsConfig { bind, server, client }), certificate: Some(certificate) })
+    }
+}
+
+impl SipConfig {
+    /// Where the certificate of SIP over TLS is read from.
+    pub(crate) fn certificate_files(&self) -> CertificateFiles<'_> {
+        CertificateFiles {
+            certificate: &self.tls_certificate,
+            key: &self.tls_key,
+            names: ["sip.tls_certificate", "sip.tls_key"],
+            what: "SIP over TLS",
+        }
     }
 }
 
@@ -176,12 +188,10 @@ mod tests {
         std::fs::write(path("other"), other.signing_key.serialize_pem()).unwrap();
         std::fs::write(path("empty"), "").unwrap();
         let with = |certificate: &str, key: &str| {
-            Certificate::of(
-                &config(&[("sip.tls_certificate", &path(certificate)), ("sip.tls_key", &path(key))]),
-                None,
-            )
-            .map(|found| found.is_some())
-            .map_err(|error| error.to_string())
+            let config = config(&[("sip.tls_certificate", &path(certificate)), ("sip.tls_key", &path(key))]);
+            Certificate::of(&config.certificate_files(), None)
+                .map(|found| found.is_some())
+                .map_err(|error| error.to_string())
         };
         assert_eq!(with("certificate", "key"), Ok(true));
         for (certificate, key, says) in [
@@ -194,7 +204,8 @@ mod tests {
             let error = with(certificate, key).unwrap_err();
             assert!(error.contains(says), "{certificate} {key}: {error}");
         }
-        let alone = Certificate::of(&config(&[("sip.tls_key", &path("key"))]), None);
-        assert!(matches!(alone, Err(TlsError::Alone)));
+        let config = config(&[("sip.tls_key", &path("key"))]);
+        let alone = Certificate::of(&config.certificate_files(), None);
+        assert!(matches!(alone, Err(TlsError::Alone(_))));
     }
 }

@@ -12,6 +12,7 @@ mod certificate;
 mod fragments;
 mod hostile;
 mod inbound_calls;
+mod keys;
 mod kyc;
 mod money_races;
 mod names;

@@ -58,6 +58,9 @@ pub struct ApiConfig {
     pub refresh_token_days: u32,
     pub token_grace_s: u64,
     pub behind_proxy: bool,
+    pub tls_certificate: String,
+    pub tls_key: String,
+    pub redirect_listen: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
