@@ -34,7 +34,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(5, "0005_sessions"),
     migration!(6, "0006_sub_accounts"),
     migration!(7, "0007_leaner_calls"),
-    migration!(7, "0007_audit_and_settings"),
+    migration!(8, "0008_audit_and_settings"),
 ];
 
 const CREATE_TABLE: &str =
