@@ -240,7 +240,7 @@ async fn update(
         let api_id = request.api_id;
         let answer = move |outcome: &UpdateOutcome| match outcome {
             UpdateOutcome::Updated => Ok(Reply::ok(json!({ "api_id": api_id, "message": "changed" }))),
-            _ => Err(revision::stale()),
+            UpdateOutcome::Stale => Err(revision::stale()),
         };
         match effect.run(scoped.id(), command, answer).await {
             Err(error) if revision::is_stale(&error) => {}

@@ -45,8 +45,8 @@ impl AuditQuery {
                 .filter(|limit| (1..=LIMIT_MAX).contains(limit))
                 .ok_or_else(|| ApiError::field("limit", &format!("is 1 to {LIMIT_MAX}")))?,
         };
-        let before_id = match self.cursor {
-            None => None,
+        let before_id = match self.cursor.as_deref() {
+            None | Some("") => None,
             Some(text) => {
                 let wrong = |_| ApiError::field("cursor", "is the next_cursor of another page");
                 Some(text.parse().map_err(wrong)?)

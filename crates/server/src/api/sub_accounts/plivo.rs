@@ -12,7 +12,7 @@ use super::view::Shown;
 use super::{Making, apply, end, found, making, numeric_id, refused};
 use crate::api::lenient::Fields;
 use crate::api::window::WindowQuery;
-use crate::api::{ApiError, AppState, Effect, Payload, Posted, Query, Reply, RequestId, Routes};
+use crate::api::{ApiError, AppState, Claimed, Effect, Posted, Query, Reply, RequestId, Routes, claim};
 
 pub(super) fn routes() -> Routes {
     Routes::new().route("/Account/{auth_id}/Subaccount", get(list).post(create)).route(
@@ -73,10 +73,17 @@ async fn update(
     parent: Parent,
     request: RequestId,
     Path((_, id)): Path<(String, String)>,
-    Payload { value, .. }: Payload<Fields>,
-) -> Result<Json<Value>, ApiError> {
-    apply(&state, &parent, &id, &Change::read(value)?).await?;
-    Ok(Json(json!({ "api_id": request.api_id, "message": "changed" })))
+    Posted { value, effect }: Posted<Fields>,
+) -> Result<Reply, ApiError> {
+    let change = Change::read(value)?;
+    let hold = match claim(&state, &effect, &parent.0.account.id).await? {
+        Claimed::Replay(reply) => return Ok(reply),
+        Claimed::Go(hold) => hold,
+    };
+    let applied = apply(&state, &parent, &id, &change).await;
+    let answer = applied.map(|_| Reply::ok(json!({ "api_id": request.api_id, "message": "changed" })));
+    hold.keep(&state, &answer).await;
+    answer
 }
 
 /// Remove one.
