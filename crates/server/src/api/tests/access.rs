@@ -143,7 +143,13 @@ async fn refusals_name_the_request_the_field_or_the_operation() {
         house.ask("DELETE", "/account/M/conference/Room%20A/member/7/", &partner, Value::Null).await;
     assert_eq!(conference.status, 501);
     let headers = [("x-auth-id", partner.id.as_str()), ("x-auth-token", partner.token.as_str())];
-    for (body, field) in [("{\"name\": 5}", "name"), ("{nonsense", "body"), ("[]", "body")] {
+    for (body, field) in [
+        ("{\"name\": 5}", "name"),
+        ("{nonsense", "body"),
+        ("[]", "body"),
+        ("{\"name\": \"a\", \"email\": \"b\", \"name\": \"c\"}", "name"),
+        ("{\"x\": [{\"deep\": 1, \"deep\": 2}]}", "deep"),
+    ] {
         let bad = house.raw("POST", "/api/v1/partner/accounts", &headers, body).await;
         assert_eq!(bad.status, 400, "{body}: {}", bad.body);
         assert!(bad.body["details"][field].is_string(), "{body}: {}", bad.body);
