@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::certificate::{Certificate, CertificateFiles};
 use crate::config::ApiConfig;
+use crate::node::{StartError, address};
 use crate::transports::TlsError;
 
 /// A handshake takes so long at most.
@@ -30,6 +31,33 @@ const HANDSHAKES: usize = 256;
 const READY: usize = 64;
 /// A pause after a connection could not be taken: mostly descriptors ran out.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// What the API shows to those who connect.
+pub(crate) struct ApiDoor {
+    /// To follow.
+    pub(crate) certificate: Option<Arc<Certificate>>,
+    /// For [`serve`].
+    pub(crate) server: Option<Arc<ServerConfig>>,
+}
+
+impl ApiDoor {
+    /// As configured; says what is wrong before anything is opened.
+    pub(crate) fn of(api: &ApiConfig, is_dev: bool) -> Result<Self, StartError> {
+        let refused = |error: TlsError| StartError::Configuration(error.to_string());
+        let certificate = certificate(api).map_err(refused)?;
+        let listen = address("api.listen", &api.listen)?;
+        if let Some(problem) = plain_http_problem(api, listen, is_dev) {
+            return Err(StartError::Configuration(problem));
+        }
+        if !api.redirect_listen.is_empty() && certificate.is_none() {
+            return Err(StartError::Configuration(
+                "api.redirect_listen: there is no HTTPS to redirect to; set api.tls_certificate and api.tls_key".to_owned(),
+            ));
+        }
+        let server = certificate.as_ref().map(server_config).transpose().map_err(refused)?;
+        Ok(Self { certificate, server })
+    }
+}
 
 /// The certificate of the API, if one is configured.
 pub(crate) fn certificate(api: &ApiConfig) -> Result<Option<Arc<Certificate>>, TlsError> {

@@ -20,10 +20,10 @@ use tokio_util::task::TaskTracker;
 use crate::admission::{Admission, DEAD_AFTER, HopSigner, Reaper};
 use crate::advertised::Advertised;
 use crate::api::{self, AppState, Live, Shared};
-use crate::api_listener;
+use crate::api_listener::{self, ApiDoor};
 use crate::auth::{Vault, VaultError};
 use crate::certificate::Certificate;
-use crate::config::{ApiConfig, CarriersConfig, Config, EdgeConfig, Loaded};
+use crate::config::{CarriersConfig, Config, EdgeConfig, Loaded};
 use crate::dev::{Mailbox, catch_mail};
 use crate::directory::{Directory, Feed, LoadError, OurHosts};
 use crate::egress::{Egress, EgressPolicy, SystemResolver};
@@ -436,31 +436,6 @@ async fn beat(writer: Writer, fail: watch::Sender<Option<String>>, cancel: Cance
     }
 }
 
-/// What the API shows to those who connect.
-struct ApiDoor {
-    certificate: Option<Arc<Certificate>>,
-    server: Option<Arc<rustls::ServerConfig>>,
-}
-
-impl ApiDoor {
-    /// As configured; says what is wrong before anything is opened.
-    fn of(api: &ApiConfig, is_dev: bool) -> Result<Self, StartError> {
-        let refused = |error: crate::transports::TlsError| StartError::Configuration(error.to_string());
-        let certificate = api_listener::certificate(api).map_err(refused)?;
-        let listen = address("api.listen", &api.listen)?;
-        if let Some(problem) = api_listener::plain_http_problem(api, listen, is_dev) {
-            return Err(StartError::Configuration(problem));
-        }
-        if !api.redirect_listen.is_empty() && certificate.is_none() {
-            return Err(StartError::Configuration(
-                "api.redirect_listen: there is no HTTPS to redirect to; set api.tls_certificate and api.tls_key".to_owned(),
-            ));
-        }
-        let server = certificate.as_ref().map(api_listener::server_config).transpose().map_err(refused)?;
-        Ok(Self { certificate, server })
-    }
-}
-
 /// The operator's door: only this machine's owner of the data folder gets through its permissions.
 fn serve_admin(
     tasks: &TaskTracker,
@@ -501,7 +476,8 @@ fn writer_config(config: &Config, options: &NodeOptions) -> Result<WriterConfig,
     }
 }
 
-fn address(key: &'static str, value: &str) -> Result<SocketAddr, StartError> {
+/// An address of the configuration.
+pub(crate) fn address(key: &'static str, value: &str) -> Result<SocketAddr, StartError> {
     let refused = || StartError::Address { key, value: value.to_owned() };
     value.to_socket_addrs().map_err(|_| refused())?.next().ok_or_else(refused)
 }
