@@ -10,6 +10,8 @@ pub fn pages() -> Vec<(&'static str, String)> {
         ("hangup-causes.md", causes()),
         ("configuration.md", configuration()),
         ("carrier-simulator.md", simulator()),
+        ("openapi.json", crate::api::document_text()),
+        ("coverage.md", crate::api::coverage_page()),
     ]
 }
 

@@ -157,9 +157,10 @@ async fn hang_up(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Reply, ApiError> {
     let id: CallId = id.parse().map_err(|_| not_found())?;
-    let live = state.live.as_ref().ok_or_else(fire::runs_no_calls)?;
     let owned = state.reader.live_call(id).await?.filter(|call| is_of(&scoped, call));
-    if owned.is_some() && live.engine.hangup(id, HangupSource::ApiRequest) {
+    let _ = owned.ok_or_else(not_found)?;
+    let live = state.live.as_ref().ok_or_else(fire::runs_no_calls)?;
+    if live.engine.hangup(id, HangupSource::ApiRequest) {
         return Ok(Reply::no_content());
     }
     Err(not_found())

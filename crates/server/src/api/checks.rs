@@ -21,6 +21,14 @@ pub(crate) fn text(name: &str, value: Option<&str>, max: usize) -> Result<String
     Ok(value.to_owned())
 }
 
+/// A text of at most `max` characters; absent and empty are the same.
+pub(crate) fn optional_text(name: &str, value: Option<&str>, max: usize) -> Result<String, ApiError> {
+    match value.map(str::trim) {
+        None | Some("") => Ok(String::new()),
+        value => text(name, value, max),
+    }
+}
+
 /// An amount above zero, as a JSON number or as text.
 pub(crate) fn positive_amount(name: &str, value: &Value) -> Result<Money, ApiError> {
     let amount = amount(name, value)?;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
 use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use tandem_model::{ErrorCode, Ids, clock};
 use tower::ServiceExt as _;
@@ -102,7 +103,16 @@ async fn answer(
 
     let started = clock::monotonic();
     let span = tracing::info_span!("request", request_id = %id.text, %method);
-    let handled = AssertUnwindSafe(inner.oneshot(request)).catch_unwind();
+    let has_nul = holds_nul(request.uri());
+    let handled = AssertUnwindSafe(async move {
+        // No id and no filter has one, and one of the databases cannot compare with it.
+        if has_nul {
+            Ok(ApiError::field("path", "must not have a NUL character").into_response())
+        } else {
+            inner.oneshot(request).await
+        }
+    })
+    .catch_unwind();
     let mut response = match tokio::time::timeout(limits.timeout, handled).instrument(span).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
@@ -128,6 +138,11 @@ async fn answer(
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+fn holds_nul(uri: &Uri) -> bool {
+    let text = uri.path_and_query().map(PathAndQuery::as_str).unwrap_or_default();
+    text.contains("%00") || text.contains("%2500")
 }
 
 fn with_path(uri: &Uri, path: &str) -> Option<Uri> {

@@ -1,17 +1,13 @@
 //! Bodies and queries as types. A failure is 400 and names the field and what it should be.
 
-use std::collections::HashSet;
-use std::fmt;
-
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use super::ApiError;
+use super::{ApiError, strict};
 
 /// A JSON body. An absent one counts as `{}`. Unknown fields are the type's own decision: ignored where
 /// Vobiz defines the body, refused on operator routes.
@@ -35,81 +31,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Payload<T> {
         })?;
         let fingerprint = hex::encode(Sha256::digest(&bytes));
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
-        if let Err(error) = serde_json::from_slice::<EachOnce>(text)
-            && let Some(name) = error.to_string().strip_prefix(TWICE)
-        {
-            let name = name.split(" at line ").next().unwrap_or(name);
-            return Err(ApiError::field(name, "is given twice"));
-        }
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let _: strict::Body = serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| malformed(&error.path().to_string(), &error.inner().to_string()))?;
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let value = serde_path_to_error::deserialize(&mut deserializer)
             .map_err(|error| malformed(&error.path().to_string(), &error.inner().to_string()))?;
         deserializer.end().map_err(|_| ApiError::field("", "is one JSON object, with nothing after it"))?;
         Ok(Self { value, fingerprint })
-    }
-}
-
-/// What [`EachOnce`] says before the name.
-const TWICE: &str = "given twice: ";
-
-/// Any JSON in which no object has a member twice: readers differ in which of the two they believe.
-struct EachOnce;
-
-impl<'de> Deserialize<'de> for EachOnce {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EachOnceVisitor)
-    }
-}
-
-struct EachOnceVisitor;
-
-impl<'de> Visitor<'de> for EachOnceVisitor {
-    type Value = EachOnce;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("JSON")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<EachOnce, E> {
-        Ok(EachOnce)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<EachOnce, E> {
-        Ok(EachOnce)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<EachOnce, E> {
-        Ok(EachOnce)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<EachOnce, E> {
-        Ok(EachOnce)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<EachOnce, E> {
-        Ok(EachOnce)
-    }
-
-    fn visit_unit<E>(self) -> Result<EachOnce, E> {
-        Ok(EachOnce)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<EachOnce, A::Error> {
-        while items.next_element::<EachOnce>()?.is_some() {}
-        Ok(EachOnce)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<EachOnce, A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(name) = members.next_key::<String>()? {
-            if seen.contains(&name) {
-                let _ = members.next_value::<IgnoredAny>();
-                return Err(A::Error::custom(format!("{TWICE}{name}")));
-            }
-            members.next_value::<EachOnce>()?;
-            seen.insert(name);
-        }
-        Ok(EachOnce)
     }
 }
 
@@ -132,9 +61,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
 /// Serde's words, with the field in front; positions mean nothing to who sent a map.
 fn malformed(path: &str, words: &str) -> ApiError {
     let words = words.split(" at line ").next().unwrap_or(words);
-    for (opening, remedy) in
-        [("missing field `", "is required"), ("unknown field `", "is not a field of this request")]
-    {
+    for (opening, remedy) in [
+        ("missing field `", "is required"),
+        ("unknown field `", "is not a field of this request"),
+        ("duplicate field `", "is given twice"),
+    ] {
         if let Some(name) = words.strip_prefix(opening).and_then(|rest| rest.split('`').next()) {
             let whole = if path == "." || path == name { name.to_owned() } else { format!("{path}.{name}") };
             return ApiError::field(whole.trim_end_matches(&format!(".{name}.{name}")), remedy);

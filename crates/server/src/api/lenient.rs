@@ -83,6 +83,12 @@ impl Fields {
         names.iter().find_map(|name| self.map.get(*name))
     }
 
+    /// The name by which it was sent; the first, if it was not.
+    fn sent(&self, names: &[&'static str]) -> &'static str {
+        let sent = names.iter().find(|name| self.map.contains_key(**name));
+        sent.or(names.first()).copied().unwrap_or_default()
+    }
+
     /// Whether any of `names` was sent.
     pub(super) fn has(&self, names: &[&'static str]) -> bool {
         self.raw(names).is_some()
@@ -122,7 +128,7 @@ impl Fields {
 
     /// Text of at most `longest` characters; numbers are taken as they are written.
     pub(super) fn text(&mut self, names: &[&'static str], longest: usize) -> Given<String> {
-        let name = names.first().copied().unwrap_or_default();
+        let name = self.sent(names);
         let text = match self.raw(names) {
             None => return Given::Absent,
             Some(Value::Null) => return Given::Null,
@@ -158,7 +164,7 @@ impl Fields {
         match given {
             Given::Value(text) => text,
             Given::Absent | Given::Null => {
-                self.refuse(names.first().copied().unwrap_or_default(), "This field is required");
+                self.refuse(self.sent(names), "This field is required");
                 String::new()
             }
         }
@@ -182,7 +188,7 @@ impl Fields {
         match flag {
             Some(flag) => Given::Value(flag),
             None => {
-                self.refuse(names.first().copied().unwrap_or_default(), "Must be true or false");
+                self.refuse(self.sent(names), "Must be true or false");
                 Given::Absent
             }
         }
@@ -202,7 +208,7 @@ impl Fields {
             Some(number) => Given::Value(number),
             None => {
                 let why = format!("Must be a whole number from {least} to {most}");
-                self.refuse(names.first().copied().unwrap_or_default(), why);
+                self.refuse(self.sent(names), why);
                 Given::Absent
             }
         }
@@ -220,7 +226,7 @@ impl Fields {
         if let Given::Value(url) = &given
             && EgressTarget::parse(url).is_err()
         {
-            self.refuse(names.first().copied().unwrap_or_default(), "Enter a valid URL");
+            self.refuse(self.sent(names), "Enter a valid URL");
             return Given::Absent;
         }
         given
@@ -243,7 +249,7 @@ impl Fields {
             Some(word) => Given::Value(word),
             None => {
                 let why = format!("Must be one of: {}", words.join(", "));
-                self.refuse(names.first().copied().unwrap_or_default(), why);
+                self.refuse(self.sent(names), why);
                 Given::Absent
             }
         }
@@ -301,5 +307,7 @@ mod tests {
         assert_eq!(fields.required_url(&["absent", "old"]), "HTTPS://A.example/x?y=%7E");
         assert_eq!(fields.url(&["new", "old"]), Given::Absent);
         assert_eq!(fields.errors["new"], "Enter a valid URL");
+        fields.url(&["absent", "new"]);
+        assert_eq!(fields.errors.keys().copied().collect::<Vec<_>>(), ["new"], "named as it was sent");
     }
 }

@@ -9,6 +9,7 @@
 //!   ([`Scoped`](crate::auth::Scoped)), as partner ([`Partner`](crate::auth::Partner)).
 //! - [`extract`]: bodies, queries, dialects; a failure names the field and the remedy.
 //! - [`effect`]: a command with its `Idempotency-Key`; the answer commits with what it answers for.
+//! - [`openapi`]: what the API tells of itself: `/openapi.json`, `/docs`; an entry for every operation.
 //! - [`json`], [`paging`]: numbers, instants and lists as the contract prints them.
 //!
 //! A resource gives `pub(super) fn routes() -> Routes`; handlers parse, build a command, answer a view.
@@ -19,6 +20,8 @@ mod audit;
 mod calls;
 mod canonical;
 pub(crate) mod checks;
+#[cfg(test)]
+mod contract_tests;
 mod credentials;
 #[cfg(test)]
 mod customer_tests;
@@ -33,6 +36,7 @@ mod kyc;
 mod lenient;
 mod not_built;
 mod numbers;
+mod openapi;
 mod origination_uris;
 mod paging;
 mod partner;
@@ -45,6 +49,7 @@ mod routes;
 mod sessions;
 mod settings;
 mod state;
+mod strict;
 mod sub_accounts;
 mod tokens;
 mod transactions;
@@ -60,6 +65,7 @@ pub(crate) use effect::{Effect, Posted, Reply};
 pub(crate) use envelope::{RequestId, RequestLimits, WrittenPath, enclosed};
 pub(crate) use error::ApiError;
 pub(crate) use extract::{Dialect, Payload, Query};
+pub(crate) use openapi::{coverage_page, document_text};
 pub(crate) use partner_accounts::moved;
 pub(crate) use passwords::by_link;
 pub(crate) use router::router;

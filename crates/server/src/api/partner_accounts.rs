@@ -26,6 +26,8 @@ use crate::auth::{Partner, context, hash_password, mint_token};
 
 /// Longest name, company, address line.
 const TEXT_MAX: usize = 200;
+/// Longest description.
+const DESCRIPTION_MAX: usize = 500;
 /// Ids drawn for one account.
 const DRAWS: usize = 4;
 /// What a customer may do before anybody raises it (REST reference §1.5).
@@ -88,13 +90,17 @@ async fn create(
         None if country == "IN" => "Asia/Kolkata".to_owned(),
         None => "UTC".to_owned(),
     };
+    let description = checks::optional_text("description", body.description.as_deref(), DESCRIPTION_MAX)?;
+    let company = checks::optional_text("company", body.company.as_deref(), TEXT_MAX)?;
     let mut profile = Map::new();
     for field in PROFILE_FIELDS {
-        if let Some(Value::String(text)) = body.rest.get(*field) {
-            profile.insert(
-                (*field).to_owned(),
-                checks::text(field, Some(text), TEXT_MAX).unwrap_or_default().into(),
-            );
+        match body.rest.get(*field) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) => {
+                let text = checks::optional_text(field, Some(text), TEXT_MAX)?;
+                profile.insert((*field).to_owned(), text.into());
+            }
+            Some(_) => return Err(ApiError::field(field, "is text")),
         }
     }
     let token = mint_token();
@@ -109,11 +115,8 @@ async fn create(
             name: name.clone(),
             email: email.clone(),
             phone,
-            description: body.description.unwrap_or_default(),
-            company: body
-                .company
-                .filter(|company| !company.trim().is_empty())
-                .unwrap_or_else(|| name.clone()),
+            description,
+            company: if company.is_empty() { name.clone() } else { company },
             country: country.clone(),
             timezone,
             currency,

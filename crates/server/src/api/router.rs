@@ -9,7 +9,7 @@ use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
 use super::{
     AppState, Routes, account, applications, audit, calls, credentials, endpoints, ip_acl, kyc, not_built,
-    numbers, origination_uris, partner, partner_accounts, passwords, records, sessions, settings,
+    numbers, openapi, origination_uris, partner, partner_accounts, passwords, records, sessions, settings,
     sub_accounts, tokens, transactions, trunks,
 };
 use crate::auth::Limits;
@@ -40,6 +40,14 @@ pub(super) fn table() -> Routes {
         .merge(not_built::routes())
 }
 
+/// The patterns of what is built.
+#[cfg(test)]
+pub(super) fn built_patterns() -> Vec<String> {
+    let (_, unbuilt) = not_built::routes().into_parts();
+    let (_, patterns) = table().into_parts();
+    patterns.into_iter().filter(|pattern| !unbuilt.contains(pattern)).collect()
+}
+
 /// The REST API of one node.
 pub(crate) fn router(state: AppState) -> Router {
     let (router, patterns) = table().into_parts();
@@ -48,5 +56,5 @@ pub(crate) fn router(state: AppState) -> Router {
     let limits =
         RequestLimits { timeout: Duration::from_millis(api.timeout_ms), body_bytes: api.body_limit_bytes };
     let asked = Arc::new(Limits::new(api));
-    enclosed(router.layer(Extension(asked)).with_state(state), canonical, limits)
+    openapi::router(enclosed(router.layer(Extension(asked)).with_state(state), canonical, limits))
 }

@@ -230,6 +230,7 @@ async fn create(
 
 /// `username` and `password`, which older clients send with the trunk.
 fn own_credential(state: &AppState, scoped: &Scoped, fields: &mut Fields) -> Option<Credential> {
+    let _ = fields.text(&["password"], super::credentials::PASSWORD_MAX);
     let username = fields.text(&["username"], super::credentials::USERNAME_MAX).value()?;
     let password = fields.required(&["password"], super::credentials::PASSWORD_MAX);
     super::credentials::check(fields, &username, &password);

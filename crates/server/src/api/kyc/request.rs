@@ -124,6 +124,12 @@ impl SessionBody {
                 checks::text("customer_email", self.customer_email.as_deref(), 254).map_err(unprocessable)?;
             private.customer_email = Some(checks::email("customer_email", &given).map_err(unprocessable)?);
         }
+        if let Some(given) =
+            self.customer_email.as_deref().filter(|given| !by_mail && !given.trim().is_empty())
+        {
+            // Not used and not kept; still no reason to take nonsense.
+            checks::email("customer_email", given).map_err(unprocessable)?;
+        }
         private.redirect_url = url("redirect_url", self.redirect_url.as_deref())?;
         if !by_mail && private.redirect_url.is_none() {
             return Err(wrong("redirect_url", "is required for the redirect flow"));

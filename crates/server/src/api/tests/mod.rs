@@ -43,7 +43,7 @@ pub(crate) struct House {
     pub(super) writer: Writer,
     vault: Arc<Vault>,
     _store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// Any statement, as a command.
@@ -77,7 +77,11 @@ impl House {
     }
 
     pub(crate) async fn open_with(overrides: Overrides) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap(), overrides).await
+    }
+
+    /// On the database of a folder.
+    pub(crate) async fn at(folder: tempfile::TempDir, overrides: Overrides) -> Self {
         let overrides = overrides.set("node.data", folder.path().to_str().unwrap());
         let config = Arc::new(load(None, &overrides).unwrap().config);
         let store = Store::open_sqlite(folder.path()).await.unwrap();
@@ -124,7 +128,7 @@ impl House {
             writer,
             vault,
             _store: store,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -136,6 +140,34 @@ impl House {
     /// An answer as it is kept.
     pub(super) fn sealed_answer(&self, body: &Value) -> Vec<u8> {
         self.vault.seal(crate::auth::context::REPLAY, &body.to_string())
+    }
+
+    /// Where its database is.
+    pub(crate) fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("tandem.db")
+    }
+
+    /// Runs a command that no request makes.
+    pub(crate) async fn submit<C: Command>(&self, command: C) -> C::Output {
+        self.writer.submit(command).await.unwrap()
+    }
+
+    /// A request whose body may be anything; the answer's body as it came.
+    pub(crate) async fn bytes(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> (u16, HeaderMap, String) {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.api.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, headers, String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// A statement that no request makes.

@@ -1,0 +1,105 @@
+//! Calls and call records (REST reference §10, §13).
+
+use tandem_model::ErrorCode::{
+    CallerIdNotOwned, ConcurrencyExceeded, CountryBarred, CpsExceeded, InsufficientBalance,
+    InvalidDestinationNumber, KycRequired, NotBuilt, NotFound,
+};
+
+use crate::api::openapi::operation::{Operation, delete, get, post};
+
+/// A record of a list.
+const RECORD: &str =
+    "account_id:id answer_time:time? billsec:int bridge_uuid:uuid? call_direction:inbound|outbound
+  caller_id_name caller_id_number campaign_id? carrier_ip? codec? context cost:num created_at:time currency
+  customer_endpoint? destination_number duration:int end_time:time failure_code? failure_reason? hangup_cause?
+  hangup_cause_code:int? hangup_cause_name? hangup_disposition? hangup_source? id:int jitter:num? mos:num?
+  network_addr? origination_region packet_loss:num? progress_time:time? region ring_time:int sip_call_id
+  sip_user_agent? start_time:time streaming_cost:num terminated_to? total_cost:num trunk_id? updated_at:time uuid:uuid
+  occurrences*:int";
+/// A record read by itself: no nulls.
+const SINGLE: &str =
+    "account_id:id answer_time billsec:int bridge_uuid call_direction:inbound|outbound caller_id_name
+  caller_id_number campaign_id carrier_ip codec context cost:num created_at:time currency customer_endpoint
+  destination_number duration:int end_time:time failure_code failure_reason hangup_cause hangup_cause_code:int
+  hangup_cause_name hangup_disposition hangup_source id:int jitter:num mos:num network_addr origination_region
+  packet_loss:int progress_time region ring_time:int sip_call_id sip_user_agent start_time:time streaming_cost:int
+  terminated_to total_cost:num trunk_id updated_at:time uuid:uuid occurrences*";
+const SUMMARY: &str =
+    "summary:{answerRate:num answeredCalls:int avgCallDuration last_call_at totalCalls:int total_billable_seconds:int
+  total_cost:num total_duration_seconds:int}";
+const PAGINATION: &str = "pagination:{page:int per_page:int total:int pages:int has_next:bool has_prev:bool}";
+const FILTERS: &str =
+    "page:int(1..)=1 per_page:int(1..100)=20 start_date end_date from_number to_number call_direction:inbound|outbound
+  context:voice-api|sip-trunking min_duration:int(0..) hangup_cause hangup_disposition sip_call_id bridge_uuid:uuid
+  campaign_id search";
+
+fn calls() -> Vec<Operation> {
+    let list = "/Account/{auth_id}/Call";
+    let one = "/Account/{auth_id}/Call/{call_uuid}";
+    let entries = vec![
+        get(list, "List live or queued calls")
+            .query("status:live|queued")
+            .answers(200, "{api_id:uuid calls:[uuid]}"),
+        post(list, "Make a call")
+            .note("When it is answered, answer_url is asked what to do. Several destinations are separated by <.")
+            .body(
+                r#"from!:str(255)="{e164}" to!:str="919812345678" answer_url!:url="https://shop.example/answer"
+                answer_method:GET|POST fallback_url:url fallback_method:GET|POST hangup_url:url hangup_method:GET|POST
+                ring_url:url ring_method:GET|POST caller_name:str(50) time_limit:int(1..) ring_timeout:int(1..86400)
+                hangup_on_ring:int(0..86400) sip_headers:any"#,
+            )
+            .answers(200, "{api_id:uuid message request_uuid:any call_uuid-fern:any}")
+            .refuses(&[
+                CallerIdNotOwned,
+                KycRequired,
+                CountryBarred,
+                InsufficientBalance,
+                InvalidDestinationNumber,
+                CpsExceeded,
+                ConcurrencyExceeded,
+            ]),
+        get(one, "Read a call")
+            .note("With status=live or status=queued the call as it is now; without, its record.")
+            .query("status:live|queued=live")
+            .answers(
+                200,
+                "{api_id:uuid call_status call_uuid:uuid caller_name direction from request_uuid:uuid to session_start*
+                stir_attestation* stir_verification*}",
+            )
+            .refuses(&[NotFound]),
+        post(one, "Transfer a live call").answers(501, "").refuses(&[NotBuilt]),
+        delete(one, "End a live or queued call").answers(204, "").refuses(&[NotFound]),
+        delete("/Account/{auth_id}/Request/{call_uuid}", "End a call, as older clients ask").answers(204, "").refuses(&[NotFound]),
+    ];
+    entries.into_iter().map(|entry| entry.tag("Calls")).collect()
+}
+
+pub(super) fn entries() -> Vec<Operation> {
+    let mut entries = calls();
+    let records = [
+        get("/Account/{auth_id}/cdr", "List call records, newest first, with what they add up to")
+            .note("offset without page is answered in the older envelope.")
+            .query(FILTERS)
+            .answers(
+                200,
+                &format!(
+                    "{{account_id:id count:int data:[{{{RECORD}}}] {PAGINATION} success:bool {SUMMARY}}}"
+                ),
+            ),
+        get("/Account/{auth_id}/cdr/search", "Search call records").query(FILTERS).answers(
+            200,
+            &format!(
+                "{{account_id:id count:int data:[{{{RECORD}}}] {PAGINATION} success:bool {SUMMARY}
+                filters:{{call_direction from_number hangup_cause to_number}}}}"
+            ),
+        ),
+        get("/Account/{auth_id}/cdr/recent", "List the newest call records")
+            .query("limit:int(1..100)=20")
+            .answers(200, &format!("{{account_id:id count:int data:[{{{RECORD}}}] success:bool}}")),
+        get("/Account/{auth_id}/cdr/{call_uuid}", "Read a call record")
+            .answers(200, &format!("{{data:{{{SINGLE}}} success:bool}}"))
+            .refuses(&[NotFound]),
+    ];
+    entries.extend(records.into_iter().map(|entry| entry.tag("Call records")));
+    entries
+}

@@ -1,0 +1,57 @@
+//! What the API tells of itself: an entry for every operation of the route table, and from the entries the OpenAPI
+//! document, the docs page, the coverage page and the tests of the contract.
+//!
+//! A resource's entries are `entries/NAME.rs`, in the notation of [`shape`]. A route without an entry, or an entry without
+//! a route, fails `contract_tests`.
+
+mod coverage;
+mod document;
+mod entries;
+mod operation;
+mod page;
+mod samples;
+mod shape;
+
+use axum::Router;
+use axum::http::{HeaderMap, header};
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+
+#[cfg(test)]
+pub(crate) use coverage::{DIALECTS, GOLDEN};
+pub(crate) use operation::Operation;
+#[cfg(test)]
+pub(crate) use operation::Who;
+#[cfg(test)]
+pub(crate) use samples::{replaced, replaced_in, sample};
+#[cfg(test)]
+pub(crate) use shape::{Field, Shape, Shown};
+
+/// Every operation, resource by resource.
+pub(crate) fn operations() -> Vec<Operation> {
+    entries::all()
+}
+
+/// The document as text, as it is served and kept in docs/reference/openapi.json.
+pub(crate) fn document_text() -> String {
+    let mut text = serde_json::to_string_pretty(&document::document()).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The page docs/reference/coverage.md.
+pub(crate) fn coverage_page() -> String {
+    coverage::page()
+}
+
+/// `/openapi.json` and `/docs`, and `next` for everything else.
+pub(crate) fn router(next: Router) -> Router {
+    let document: &'static str = document_text().leak();
+    let json = async move || ([(header::CONTENT_TYPE, "application/json")], document).into_response();
+    Router::new()
+        .route("/openapi.json", get(json))
+        .route("/docs", get(async |headers: HeaderMap| page::page(&headers)))
+        .route("/docs/style.css", get(page::style))
+        .route("/docs/search.js", get(page::script))
+        .fallback_service(next)
+}

@@ -1,0 +1,285 @@
+//! The docs page: every operation with its fields, its refusals and a curl command to copy. Written by the server, whole
+//! without a script; the script only searches and copies.
+
+use std::sync::OnceLock;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse as _, Response};
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment};
+use serde::Serialize;
+
+use super::operation::{Operation, Who};
+use super::operations;
+use super::samples::{filled, replaced, sample};
+use super::shape::{Field, Shape, Shown};
+use crate::api::routes::PREFIX;
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("search.js");
+/// Nothing from elsewhere, no frame around it.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+/// Stands for this server until somebody asks.
+const BASE: &str = "THIS-SERVER";
+
+/// Everything the template shows.
+#[derive(Serialize)]
+struct Whole {
+    groups: Vec<Group>,
+    count: usize,
+    base: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Group {
+    name: &'static str,
+    anchor: String,
+    operations: Vec<View>,
+}
+
+#[derive(Serialize)]
+struct View {
+    id: String,
+    method: &'static str,
+    path: String,
+    summary: &'static str,
+    note: &'static str,
+    who: &'static str,
+    path_parameters: Vec<Row>,
+    query: Vec<Row>,
+    body: Vec<Row>,
+    status: u16,
+    answer: Vec<Row>,
+    errors: Vec<Refused>,
+    curl: String,
+}
+
+/// A field, how deep it lies, and what is to be said of it.
+#[derive(Serialize)]
+struct Row {
+    depth: usize,
+    name: String,
+    required: bool,
+    words: String,
+    more: String,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    status: u16,
+    code: &'static str,
+    title: &'static str,
+}
+
+/// `GET /docs`.
+pub(super) fn page(headers: &HeaderMap) -> Response {
+    static PAGE: OnceLock<Result<String, String>> = OnceLock::new();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let is_plain = |host: &&str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
+    let host = host.filter(is_plain).unwrap_or("127.0.0.1");
+    let forwarded = headers.get("x-forwarded-proto").and_then(|scheme| scheme.to_str().ok());
+    let scheme = if forwarded == Some("https") { "https" } else { "http" };
+    match PAGE.get_or_init(|| rendered().map_err(|error| error.to_string())) {
+        Ok(page) => with_policy(Html(page.replace(BASE, &format!("{scheme}://{host}"))).into_response()),
+        Err(error) => {
+            tracing::error!(error, "the docs page cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn with_policy(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// `GET /docs/style.css`.
+pub(super) async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
+}
+
+/// `GET /docs/search.js`.
+pub(super) async fn script() -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT).into_response()
+}
+
+fn rendered() -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_template("page", TEMPLATE)?;
+    let groups = groups();
+    let count: usize = groups.iter().map(|group| group.operations.len()).sum();
+    let whole = Whole { groups, count, base: BASE, version: env!("CARGO_PKG_VERSION") };
+    environment.get_template("page")?.render(Serde(&whole))
+}
+
+fn groups() -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for operation in operations() {
+        let view = view(&operation);
+        match groups.iter_mut().find(|group| group.name == operation.tag) {
+            Some(group) => group.operations.push(view),
+            None => groups.push(Group {
+                name: operation.tag,
+                anchor: operation.tag.to_ascii_lowercase().replace(' ', "-"),
+                operations: vec![view],
+            }),
+        }
+    }
+    groups
+}
+
+fn view(operation: &Operation) -> View {
+    let parameters = operation.parameters().into_iter().filter_map(sample);
+    let answer = match &operation.answer {
+        Some(Shape::Object(fields)) => rows(fields, 0),
+        _ => Vec::new(),
+    };
+    let errors = operation.all_errors();
+    let refused = |(status, code): (u16, tandem_model::ErrorCode)| Refused {
+        status,
+        code: code.slug(),
+        title: code.title(),
+    };
+    View {
+        id: operation.id(),
+        method: operation.method,
+        path: format!("{PREFIX}{}", operation.pattern),
+        summary: operation.summary,
+        note: operation.note,
+        who: match operation.who {
+            Who::Account => "the account's credentials, or its parent's",
+            Who::Caller => "anybody's credentials",
+            Who::Partner => "a partner's credentials",
+            Who::Parent => "the credentials of the sub-account's parent",
+            Who::Nobody => "no credentials",
+        },
+        path_parameters: parameters
+            .map(|sample| Row {
+                depth: 0,
+                name: sample.name.to_owned(),
+                required: true,
+                words: sample.what.to_owned(),
+                more: String::new(),
+            })
+            .collect(),
+        query: rows(&operation.query, 0),
+        body: rows(&operation.body, 0),
+        status: operation.status,
+        answer,
+        errors: errors.into_iter().map(refused).collect(),
+        curl: curl(operation),
+    }
+}
+
+/// Fields, and those within them below.
+fn rows(fields: &[Field], depth: usize) -> Vec<Row> {
+    let mut all = Vec::new();
+    for field in fields {
+        let mut more = Vec::new();
+        if field.nullable {
+            more.push("may be null");
+        }
+        if field.optional {
+            more.push("may be absent");
+        }
+        match field.shown {
+            Shown::All => {}
+            Shown::NotPython => more.push("not for the generated Python client"),
+            Shown::NotFern => more.push("not for generated clients"),
+        }
+        all.push(Row {
+            depth,
+            name: field.name.clone(),
+            required: field.required,
+            words: field.shape.words(),
+            more: more.join(", "),
+        });
+        let within = match &field.shape {
+            Shape::List(item) => item,
+            shape => shape,
+        };
+        if let Shape::Object(fields) = within {
+            all.extend(rows(fields, depth + 1));
+        }
+    }
+    all
+}
+
+/// The command that makes the example request.
+fn curl(operation: &Operation) -> String {
+    let path = replaced(&operation.pattern, &|name| match name {
+        "auth_id" if operation.who == Who::Account => Some("$AUTH_ID".to_owned()),
+        name => sample(name).map(|sample| sample.value.replace('+', "%2B")),
+    });
+    let query: Vec<String> = operation
+        .query
+        .iter()
+        .filter(|field| field.required || !matches!(field.shape, Shape::Whole { .. }))
+        .filter_map(|field| {
+            let example = field.example.as_ref()?;
+            let text = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+            Some(format!("{}={text}", field.name))
+        })
+        .collect();
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+    let mut lines = vec![match operation.method {
+        "GET" => format!("curl \"$TANDEM{PREFIX}{path}{query}\""),
+        method => format!("curl -X {method} \"$TANDEM{PREFIX}{path}{query}\""),
+    }];
+    if operation.who != Who::Nobody {
+        lines.push("-H \"X-Auth-ID: $AUTH_ID\" -H \"X-Auth-Token: $AUTH_TOKEN\"".to_owned());
+    }
+    if operation.method == "POST" {
+        lines.push("-H \"Idempotency-Key: $(uuidgen)\"".to_owned());
+    }
+    if let Some(example) = operation.example() {
+        lines.push("-H 'Content-Type: application/json'".to_owned());
+        lines.push(format!("-d '{}'", filled(&example).to_string().replace('\'', r"'\''")));
+    }
+    lines.join(" \\\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_tells_every_operation_and_loads_nothing_from_elsewhere() {
+        let page = rendered().unwrap();
+        for operation in operations() {
+            assert!(page.contains(&format!("id=\"{}\"", operation.id())), "{}", operation.id());
+        }
+        let loaded: Vec<&str> = ["src=\"", "<link rel=\"stylesheet\" href=\""]
+            .iter()
+            .flat_map(|opening| page.split(opening).skip(1))
+            .map(|rest| rest.split('"').next().unwrap())
+            .collect();
+        assert!(!loaded.is_empty() && loaded.iter().all(|url| url.starts_with("/docs/")), "{loaded:?}");
+    }
+
+    #[test]
+    fn a_host_is_told_in_the_commands_only_if_it_is_one() {
+        let with = |host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            page(&headers)
+        };
+        for (host, told) in
+            [("api.shop.example:8080", "http://api.shop.example:8080"), ("a\"><script>", "http://127.0.0.1")]
+        {
+            let body = with(host).into_body();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let bytes = runtime.block_on(axum::body::to_bytes(body, usize::MAX)).unwrap();
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            assert!(text.contains(&format!("TANDEM={told}\n")), "{host}");
+            assert!(!text.contains("<script>"), "{host}");
+        }
+    }
+}
