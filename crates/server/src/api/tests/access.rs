@@ -148,7 +148,7 @@ async fn refusals_name_the_request_the_field_or_the_operation() {
         ("{nonsense", "body"),
         ("[]", "body"),
         ("{\"name\": \"a\", \"email\": \"b\", \"name\": \"c\"}", "name"),
-        ("{\"x\": [{\"deep\": 1, \"deep\": 2}]}", "deep"),
+        ("{\"x\": [{\"deep\": 1, \"deep\": 2}]}", "x[0].deep"),
     ] {
         let bad = house.raw("POST", "/api/v1/partner/accounts", &headers, body).await;
         assert_eq!(bad.status, 400, "{body}: {}", bad.body);
