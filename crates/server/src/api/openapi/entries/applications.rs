@@ -11,10 +11,10 @@ pub(super) const APPLICATION: &str =
   log_incoming_message:bool message_method message_url? public_uri:bool resource_uri sip_transfer_method
   sip_transfer_url? sip_uri sub_account? updated_at";
 
-const FIELDS: &str = r#"answer_method:GET|POST hangup_url:url hangup_method:GET|POST fallback_answer_url:url
+const FIELDS: &str = "answer_method:GET|POST hangup_url:url hangup_method:GET|POST fallback_answer_url:url
   fallback_method:GET|POST message_url:url message_method:GET|POST sip_transfer_url:url sip_transfer_method:GET|POST
   application_type:XML|voice default_app:bool default_number_app:bool default_endpoint_app:bool enabled:bool
-  log_incoming_message:bool public_uri:bool"#;
+  log_incoming_message:bool public_uri:bool";
 
 pub(super) fn entries() -> Vec<Operation> {
     let list = "/Account/{auth_id}/Application";

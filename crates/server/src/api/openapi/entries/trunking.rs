@@ -11,12 +11,12 @@ const TRUNK: &str = "trunk_id:uuid account_id:id name trunk_domain trunk_status:
 const TRUNK_ITEM: &str =
     "credential_uuid? primary_uri_uuid? inbound_destination? pii_entity_types? webhook_url?
   number_format* caller_id*";
-const TRUNK_FIELDS: &str = r#"description:str(500) trunk_direction:inbound|outbound|both transport:udp|tcp|tls
+const TRUNK_FIELDS: &str = "description:str(500) trunk_direction:inbound|outbound|both transport:udp|tcp|tls
   trunk_status:active|enabled|disabled|inactive secure:bool inbound_destination:str(255)
   concurrent_calls_limit:int(0..1000)=10 cps_limit:int(0..100)=2 credential_uuid:str(64) ipacl_uuid:str(64)
   primary_uri_uuid:str(64) fallback_uri_uuid:str(64) recording:bool enable_transcription:bool pii_redaction:bool
   pii_entity_types:str(500) webhook_url:url webhook_method:GET|POST recording_webhook_enabled:bool
-  number_format:e164-plus|e164|national caller_id:e164"#;
+  number_format:e164-plus|e164|national caller_id:e164";
 
 const CREDENTIAL: &str =
     "{id:uuid account_id:id username password realm enabled:bool created_at:time updated_at:time}";
@@ -133,7 +133,7 @@ pub(super) fn entries() -> Vec<Operation> {
         URI,
         r#"sip_uri!:str(255)="sip:pbx.shop.example:5060" priority:int(0..65535)=1 weight:int(0..65535)=10
           trunk_id:uuid="{trunk_id}" enabled:bool=true description:str(500)="Main""#,
-        r#"sip_uri:str(255) priority:int(0..65535)=2 weight:int(0..65535) enabled:bool description:str(500)"#,
+        "sip_uri:str(255) priority:int(0..65535)=2 weight:int(0..65535) enabled:bool description:str(500)",
         false,
     ));
     entries
