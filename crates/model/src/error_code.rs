@@ -77,6 +77,9 @@ error_codes! {
     EgressRefused = "EGRESS_REFUSED", 400, 400, InternalError, "The URL points to an address that is not public", "Use a public URL, or ask the operator to allow the network.";
     NotBuilt = "NOT_BUILT", 501, 501, InternalError, "This operation is not built", "See the reference for what is.";
     MailNotConfigured = "MAIL_NOT_CONFIGURED", 501, 501, InternalError, "This server sends no e-mail", "Ask the operator to set mail.smtp_url and mail.from, or use the redirect flow.";
+    PaymentFailed = "PAYMENT_FAILED", 402, 402, InternalError, "The payment provider refused the payment", "See details.reason; try another amount or way to pay.";
+    PaymentsNotConfigured = "PAYMENTS_NOT_CONFIGURED", 501, 501, InternalError, "This server takes no payments", "Ask the operator to set payments.provider, or to credit the account.";
+    PaymentProviderUnavailable = "PAYMENT_PROVIDER_UNAVAILABLE", 503, 503, InternalError, "The payment provider does not answer", "Try again after the given seconds.";
     VerifierUnavailable = "VERIFIER_UNAVAILABLE", 503, 503, InternalError, "The verification service does not answer", "Try again after the given seconds.";
     Internal = "INTERNAL", 500, 500, InternalError, "Something failed on our side", "Quote the request id to the operator.";
 }

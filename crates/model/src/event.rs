@@ -20,6 +20,10 @@ pub enum DeliveryChannel {
     /// JSON event about an account that holds personal data: `sha256=` body HMAC with the account's token, 1, 2, 4 s, then
     /// the durable schedule. At rest its body is sealed under its subject's key; answers to it are not kept.
     DurableSealed,
+    /// JSON event about an account: `sha256=` body HMAC with the account's token, 1, 2, 4 s, then the durable schedule.
+    DurableAccount,
+    /// A letter to `mailto:` an address, along the durable schedule until the mail server takes it.
+    Mail,
 }
 
 /// A kind of event.
@@ -47,6 +51,10 @@ pub enum EventKind {
     KycSessionExpired,
     /// A KYC session was taken back.
     KycSessionRevoked,
+    /// An account's balance fell through its threshold.
+    BalanceLow,
+    /// The same, as a letter.
+    BalanceLowLetter,
 }
 
 impl EventKind {
@@ -63,6 +71,7 @@ impl EventKind {
             Self::KycFailed => "kyc.failed",
             Self::KycSessionExpired => "kyc.session_expired",
             Self::KycSessionRevoked => "kyc.session_revoked",
+            Self::BalanceLow | Self::BalanceLowLetter => "balance.low",
         }
     }
 
@@ -79,6 +88,8 @@ impl EventKind {
             | Self::KycFailed
             | Self::KycSessionExpired
             | Self::KycSessionRevoked => DeliveryChannel::DurableSealed,
+            Self::BalanceLow => DeliveryChannel::DurableAccount,
+            Self::BalanceLowLetter => DeliveryChannel::Mail,
         }
     }
 }

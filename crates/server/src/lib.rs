@@ -7,6 +7,7 @@ mod advertised;
 mod api;
 mod api_listener;
 pub mod auth;
+mod billing;
 mod certificate;
 pub mod config;
 mod dev;

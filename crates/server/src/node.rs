@@ -22,13 +22,14 @@ use crate::advertised::Advertised;
 use crate::api::{self, AppState, Live, Shared};
 use crate::api_listener::{self, ApiDoor};
 use crate::auth::{Vault, VaultError};
+use crate::billing::{ChannelPrices, Payments, renew};
 use crate::certificate::Certificate;
 use crate::config::{CarriersConfig, Config, EdgeConfig, Loaded};
 use crate::dev::{Mailbox, catch_mail};
 use crate::directory::{Directory, Feed, LoadError, OurHosts};
 use crate::egress::{Egress, EgressPolicy, SystemResolver};
 use crate::kyc::widget::router as kyc_page;
-use crate::kyc::{Desk, DeskParts, SubjectBodies, run_clerk};
+use crate::kyc::{Desk, DeskParts, SubjectBodies, post_of, run_clerk};
 use crate::names::{Means, Names, SystemDns, name_servers};
 use crate::registered_at;
 use crate::registrations::StoredRegistrations;
@@ -145,6 +146,14 @@ impl Node {
             config.mail.from = "Tandem <kyc@tandem.localhost>".to_owned();
         }
         let api_tls = ApiDoor::of(&config.api, options.dev)?;
+        if options.dev && config.payments.provider.is_empty() {
+            config.payments.provider = "sandbox".to_owned();
+        }
+        if config.payments.provider == "sandbox" && !options.dev {
+            let words = "payments.provider: sandbox gives money away, so only serve --dev takes it";
+            return Err(StartError::Configuration(words.to_owned()));
+        }
+        ChannelPrices::of(&config.capacity).map_err(StartError::Configuration)?;
         let config = Arc::new(config);
         prepare_data(&config)?;
         let vault = Arc::new(Vault::open(&config.node.data.join("master.key"))?);
@@ -180,7 +189,8 @@ impl Node {
         let deliveries = TaskTracker::new();
         let bodies = Arc::new(SubjectBodies { reader: store.reader(), vault: vault.clone() });
         let delivery = DeliveryEngine::new(writer.clone(), egress.clone(), secrets.clone(), observer.clone())
-            .opening(bodies);
+            .opening(bodies)
+            .mailing(post_of(&config.mail).map_err(StartError::Configuration)?);
         deliveries.spawn(delivery.run(events, delivery_stop.clone()));
         deliveries.close();
         let hops = HopSigner::new(vault.hop_key());
@@ -232,6 +242,9 @@ impl Node {
         } else {
             config.api.public_url.clone()
         };
+        let payments = Payments::of(&config.payments, &api_url, Some(egress.clone()));
+        let payments = payments.map_err(StartError::Configuration)?;
+        tasks.spawn(renew(store.reader(), writer.clone(), cancel.clone()));
         let kyc = Desk::new(DeskParts {
             config: config.clone(),
             vault: vault.clone(),
@@ -247,6 +260,7 @@ impl Node {
             config: config.clone(),
             vault,
             kyc: kyc.clone(),
+            payments,
             reader: store.reader(),
             writer: writer.clone(),
             directory,

@@ -7,6 +7,7 @@ mod record;
 mod records;
 mod reserve;
 mod settle;
+mod traffic;
 
 pub use live::{LiveCall, LiveState, NewCall};
 pub use progress::{AnswerCall, ExtendCall, ExtendOutcome, NoteDialogs, SetCallState, TickCalls};
@@ -17,3 +18,4 @@ pub(crate) use records::contains;
 pub use records::{RecordFilter, RecordPage, RecordStatus, RecordSummary, RecordsOf};
 pub use reserve::{CountRefusals, RefuseCall, ReserveCall, ReserveOutcome};
 pub use settle::{SettleCall, SettleOutcome};
+pub use traffic::Traffic;

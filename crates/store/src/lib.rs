@@ -6,7 +6,8 @@
 //!   commit is durable; hands committed events to delivery ([`EventFeed`]).
 //! - [`Tx`]: the open transaction, `$1`…`$n` on both databases; [`Value`] in, [`Row`] out.
 //! - [`Store`]: opens, locks and migrates a database, starts the Writer and the [`Reader`].
-//! - `nodes`, `calls`, `money`, `outbox`, `directory`, `idempotency`, `audit`, `registrations`, `sessions`: the business's own tables;
+//! - `nodes`, `calls`, `money`, `capacity`, `payments`, `outbox`, `directory`, `idempotency`, `audit`, `registrations`, `sessions`:
+//!   the business's own tables;
 //!   `kyc`: sessions, documents, their subjects' keys, letters due; `resources`: one file per configuration resource of the REST API.
 //!
 //! Promises: a fact, its money and its events commit together or not at all; no acknowledgement before
@@ -14,6 +15,7 @@
 
 pub mod audit;
 pub mod calls;
+pub mod capacity;
 mod command;
 mod conditions;
 mod dialect;
@@ -27,6 +29,7 @@ mod migrate;
 pub mod money;
 pub mod nodes;
 pub mod outbox;
+pub mod payments;
 mod postgres;
 mod reader;
 pub mod registrations;

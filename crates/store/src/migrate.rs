@@ -35,6 +35,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(6, "0006_sub_accounts"),
     migration!(7, "0007_leaner_calls"),
     migration!(8, "0008_audit_and_settings"),
+    migration!(9, "0009_capacity"),
+    migration!(10, "0010_money"),
 ];
 
 const CREATE_TABLE: &str =

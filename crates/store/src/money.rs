@@ -2,16 +2,21 @@
 //! key (account, kind, ref_kind, ref_id), with entries that sum to zero. Holds are no postings. System
 //! accounts (`sys:…`) keep no stored balance: each would be one hot row.
 
+mod low_balance;
 mod posting;
 mod reads;
+mod statement;
 mod transfer;
 mod verify;
 
+pub(crate) use low_balance::{Fall, tell};
 pub use posting::{Post, PostKind, PostOutcome, Posting, post};
 pub(crate) use posting::{Posted, write_posting};
 pub use reads::{
-    AccountBalance, LedgerLine, ReferenceTotal, TransactionFilter, TransactionPage, TransactionSummary,
+    AccountBalance, LedgerLine, LedgerOf, ReferenceTotal, TransactionFilter, TransactionPage,
+    TransactionSummary,
 };
+pub use statement::{LedgerCursor, LedgerDay};
 pub use transfer::{Transfer, TransferOutcome};
 pub use verify::{LedgerReport, Mismatch};
 

@@ -150,6 +150,8 @@ const fn channel_name(channel: DeliveryChannel) -> &'static str {
         DeliveryChannel::Trunk => "trunk",
         DeliveryChannel::DurableTrunk => "durable_trunk",
         DeliveryChannel::DurableSealed => "durable_sealed",
+        DeliveryChannel::DurableAccount => "durable_account",
+        DeliveryChannel::Mail => "mail",
     }
 }
 

@@ -9,6 +9,8 @@ mod support;
 mod audit;
 #[path = "conformance/calls.rs"]
 mod calls;
+#[path = "conformance/capacity.rs"]
+mod capacity;
 #[path = "conformance/configuration.rs"]
 mod configuration;
 #[path = "conformance/endpoints.rs"]
@@ -23,6 +25,8 @@ mod money;
 mod opening;
 #[path = "conformance/outbox.rs"]
 mod outbox;
+#[path = "conformance/paying.rs"]
+mod paying;
 #[path = "conformance/provisioning.rs"]
 mod provisioning;
 #[path = "conformance/records.rs"]

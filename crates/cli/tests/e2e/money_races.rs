@@ -47,6 +47,7 @@ async fn race(world: &World, nodes: &[&Platform]) {
     world.carrier("echo", carrier.address, &[], 1).await;
     tokio::join!(purchases(world, nodes), calls(world, nodes));
     transfers(world, nodes).await;
+    storm(world, nodes).await;
     world.verify_ledger();
 }
 
@@ -101,6 +102,43 @@ async fn transfers(world: &World, nodes: &[&Platform]) {
     count(&replies, paid as usize, &[400, 402]);
     assert_eq!(world.balance(&customer.who.id).await, TRANSFER_MICROS * paid);
     assert_eq!(world.balance(&world.partner.id).await, before - TRANSFER_MICROS * paid);
+}
+
+/// One partner, a hundred customers, two hundred transfers at once, and money for as many as divide what is left.
+async fn storm(world: &World, nodes: &[&Platform]) {
+    const CUSTOMERS: usize = 100;
+    const TRANSFERS: usize = 200;
+    const PAID_FOR: i64 = 150;
+    let mut customers = Vec::with_capacity(CUSTOMERS);
+    for n in 0..CUSTOMERS {
+        let body = json!({"name": format!("Storm {n}"), "email": format!("storm-{n}@storm.example"),
+            "phone": "+919800000001", "password": "Change-me-1", "country": "IN"});
+        let made =
+            nodes[n % nodes.len()].rest("POST", "/partner/accounts", &world.partner, Some(&body)).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        customers.push(crate::stage::world::text(&made.body, "auth_id"));
+    }
+    let before = world.balance(&world.partner.id).await;
+    let amount = before / PAID_FOR;
+    let paid = before / amount;
+    let body =
+        json!({"amount": format!("{}.{:06}", amount / 1_000_000, amount % 1_000_000), "currency": "INR"});
+    let requests = (0..TRANSFERS).map(|n| {
+        let path = format!("/partner/accounts/{}/transfer-balance", customers[n % CUSTOMERS]);
+        let (node, body) = (nodes[n % nodes.len()], &body);
+        async move {
+            let reply = node.rest("POST", &path, &world.partner, Some(body)).await;
+            (reply.status, reply.body)
+        }
+    });
+    let replies = futures_util::future::join_all(requests).await;
+    count(&replies, paid as usize, &[400, 402]);
+    let mut held = 0;
+    for customer in &customers {
+        held += world.balance(customer).await;
+    }
+    assert_eq!(held, amount * paid);
+    assert_eq!(world.balance(&world.partner.id).await, before - held);
 }
 
 async fn calls(world: &World, nodes: &[&Platform]) {

@@ -12,9 +12,6 @@ use super::json::{instant, joined, money, whole_money};
 use super::{ApiError, AppState, Dialect, RequestId, Routes, WrittenPath};
 use crate::auth::{Caller, Scoped};
 
-/// Below this many units a balance counts as low; there is no operation that changes it.
-const LOW_BALANCE_THRESHOLD: i64 = 100;
-
 /// The routes.
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -163,7 +160,7 @@ async fn balance(
         "credit_limit": whole_money(account.credit_limit, dialect),
         "is_postpaid": account.postpaid,
         "credit_limit_type": "fixed",
-        "low_balance_threshold": LOW_BALANCE_THRESHOLD,
+        "low_balance_threshold": whole_money(account.low_balance_threshold, dialect),
         "status": if account.enabled { "active" } else { "inactive" },
         "created_at": instant(account.created_at),
         "updated_at": instant(account.updated_at),

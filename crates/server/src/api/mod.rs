@@ -15,10 +15,12 @@
 //! A resource gives `pub(super) fn routes() -> Routes`; handlers parse, build a command, answer a view.
 
 mod account;
+mod alerts;
 mod applications;
 mod audit;
 mod calls;
 mod canonical;
+mod channels;
 pub(crate) mod checks;
 #[cfg(test)]
 mod contract_tests;
@@ -38,10 +40,12 @@ mod not_built;
 mod numbers;
 mod openapi;
 mod origination_uris;
+mod own;
 mod paging;
 mod partner;
 mod partner_accounts;
 mod passwords;
+mod payments;
 mod records;
 mod revision;
 mod router;
@@ -49,6 +53,7 @@ mod routes;
 mod sessions;
 mod settings;
 mod state;
+mod statements;
 mod strict;
 mod sub_accounts;
 mod tokens;

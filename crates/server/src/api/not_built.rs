@@ -7,22 +7,7 @@ use super::{ApiError, Routes};
 
 /// Pattern and what it would be.
 const OPERATIONS: &[(&str, &str)] = &[
-    ("/partner/dashboard", "The partner dashboard"),
-    ("/partner/analytics", "Partner analytics"),
-    ("/partner/transactions", "Transactions of all of a partner's customers"),
-    ("/partner/cdrs", "Call records of all of a partner's customers"),
-    ("/partner/numbers", "Numbers of all of a partner's customers"),
-    ("/partner/accounts/{auth_id}/transactions", "A customer's transactions, read by its partner"),
-    ("/partner/accounts/{auth_id}/cdrs", "A customer's call records, read by its partner"),
-    ("/partner/accounts/{auth_id}/cdrs/{call_uuid}", "A customer's call record, read by its partner"),
-    ("/partner/accounts/{auth_id}/numbers", "A customer's numbers, read by its partner"),
-    ("/partner/accounts/{auth_id}/concurrency", "A customer's capacity, read by its partner"),
-    ("/partner/accounts/{auth_id}/concurrency/transfer", "Giving capacity to a customer"),
-    ("/partner/accounts/{auth_id}/concurrency/reclaim", "Taking capacity back from a customer"),
-    ("/partner/concurrency/transfers", "The history of capacity transfers"),
     ("/messaging/{*rest}", "WhatsApp messaging"),
-    ("/Account/{auth_id}/channel-pricing-preview", "Prices of capacity"),
-    ("/Account/{auth_id}/channel-subscriptions", "Buying capacity"),
     ("/Account/{auth_id}/capacity", "Campaign capacity"),
     ("/Account/{auth_id}/campaign/{*rest}", "The campaign manager"),
     ("/Account/{auth_id}/campaigns", "The campaign manager"),

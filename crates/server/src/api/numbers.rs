@@ -53,7 +53,7 @@ struct InventoryQuery {
 }
 
 /// Digits of a search or prefix: `+`, spaces and dashes are people's decoration.
-fn digits_of(text: &str) -> Option<String> {
+pub(super) fn digits_of(text: &str) -> Option<String> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     (!digits.is_empty()).then_some(digits)
 }
@@ -116,7 +116,7 @@ fn for_sale(number: &Number, dialect: Dialect) -> Map<String, Value> {
 }
 
 /// An owned number: what the inventory shows, and what only an owner's number has.
-fn owned(number: &Number, dialect: Dialect) -> Value {
+pub(super) fn owned(number: &Number, dialect: Dialect) -> Value {
     let mut view = for_sale(number, dialect);
     view.insert("application_id".to_owned(), json!(number.application));
     view.insert("purchased_at".to_owned(), instant(number.purchased_at.unwrap_or(number.created_at)).into());

@@ -17,10 +17,11 @@ use tandem_store::resources::account::{
 use tandem_store::resources::deck::PricingTier;
 use uuid::Uuid;
 
-use super::account::{account_type, in_full, is_verified, profile_of, profile_text, tier_of};
+use super::account::{account_type, is_verified, profile_of, profile_text, tier_of};
 use super::checks;
 use super::json::{instant, joined, money, money_text, optional_instant};
 use super::paging::PageQuery;
+use super::partner::{Capability, may};
 use super::{ApiError, AppState, Posted, Query, Reply, Routes};
 use crate::auth::{Partner, context, hash_password, mint_token};
 
@@ -68,10 +69,7 @@ async fn create(
     Partner(caller): Partner,
     posted: Posted<NewCustomer>,
 ) -> Result<Reply, ApiError> {
-    let partner = in_full(&state, &caller.account.id).await?;
-    if !partner.capabilities.create_accounts {
-        return Err(capability("can_create_accounts"));
-    }
+    let partner = may(&state, &caller, Capability::CreateAccounts).await?;
     let body = posted.value;
     let name = checks::text("name", body.name.as_deref(), TEXT_MAX)?;
     let email = checks::email("email", &checks::text("email", body.email.as_deref(), TEXT_MAX)?)?;
@@ -153,10 +151,6 @@ async fn create(
     posted.effect.run(&partner.id, command, answer).await
 }
 
-fn capability(flag: &str) -> ApiError {
-    ApiError::new(ErrorCode::CapabilityMissing).word("forbidden").details(json!({ flag: false }))
-}
-
 #[derive(Debug, Deserialize)]
 struct CustomerQuery {
     page: Option<i64>,
@@ -181,7 +175,7 @@ async fn list(
     Ok(Json(json!({ "accounts": customers, "total": found.1, "page": page.number, "size": page.size })))
 }
 
-async fn customer(state: &AppState, partner: &AccountId, id: &str) -> Result<Account, ApiError> {
+pub(super) async fn customer(state: &AppState, partner: &AccountId, id: &str) -> Result<Account, ApiError> {
     let found = state.reader.customer(partner, &AccountId::new(id)).await?;
     found.ok_or_else(|| ApiError::not_found("No customer of yours has that id").word("account_not_found"))
 }
@@ -315,10 +309,7 @@ async fn transfer(
     Path(id): Path<String>,
     posted: Posted<TransferBody>,
 ) -> Result<Reply, ApiError> {
-    let partner = in_full(&state, &caller.account.id).await?;
-    if !partner.capabilities.transfer_balance {
-        return Err(capability("can_transfer_balance"));
-    }
+    let partner = may(&state, &caller, Capability::TransferBalance).await?;
     let customer = customer(&state, &partner.id, &id).await?;
     let amount = checks::positive_amount("amount", &posted.value.amount)
         .map_err(|error| error.word("invalid_amount"))?;

@@ -8,9 +8,9 @@ use axum::{Extension, Router};
 use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
 use super::{
-    AppState, Routes, account, applications, audit, calls, credentials, endpoints, ip_acl, kyc, not_built,
-    numbers, openapi, origination_uris, partner, partner_accounts, passwords, records, sessions, settings,
-    sub_accounts, tokens, transactions, trunks,
+    AppState, Routes, account, alerts, applications, audit, calls, channels, credentials, endpoints, ip_acl,
+    kyc, not_built, numbers, openapi, origination_uris, partner, partner_accounts, passwords, payments, records,
+    sessions, settings, statements, sub_accounts, tokens, transactions, trunks,
 };
 use crate::auth::Limits;
 
@@ -18,6 +18,10 @@ use crate::auth::Limits;
 pub(super) fn table() -> Routes {
     Routes::new()
         .merge(account::routes())
+        .merge(alerts::routes())
+        .merge(channels::routes())
+        .merge(payments::routes())
+        .merge(statements::routes())
         .merge(numbers::routes())
         .merge(partner::routes())
         .merge(partner_accounts::routes())

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::admission::Admission;
 use crate::auth::Vault;
+use crate::billing::Payments;
 use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::directory::Directory;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) writer: Writer,
     pub(crate) directory: Directory,
     pub(crate) kyc: Desk,
+    pub(crate) payments: Payments,
     /// Absent when an administrator works on the files of a node that does not run.
     pub(crate) live: Option<Live>,
     /// Development mode only.

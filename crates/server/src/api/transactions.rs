@@ -85,6 +85,7 @@ impl Filters {
             reference: given(&self.reference),
             id,
             currency,
+            search: None,
         }))
     }
 
@@ -95,13 +96,13 @@ impl Filters {
 
 /// Which end of a range a date stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Edge {
+pub(super) enum Edge {
     Start,
     End,
 }
 
 /// A date (UTC; the end of a range includes the whole day) or an instant, as an exclusive bound at the end.
-fn day_or_instant(name: &str, text: &str, edge: Edge) -> Result<Timestamp, ApiError> {
+pub(super) fn day_or_instant(name: &str, text: &str, edge: Edge) -> Result<Timestamp, ApiError> {
     let remedy =
         || ApiError::field(name, "is a date such as 2026-01-31, or an instant such as 2026-01-31T12:00:00Z");
     if let Ok(instant) = text.parse::<Timestamp>() {
@@ -125,14 +126,13 @@ async fn list(
     let Some(filter) = filters.filter()? else {
         return Ok(Json(body(Vec::new(), &TransactionSummary::default(), 0, page, dialect)));
     };
-    let balance_id = super::account::in_full(&state, payer).await?.api_id;
     let found = state.reader.transactions(payer, &filter, page.offset(), page.size).await?;
     let summary = state.reader.transaction_summary(payer, &filter).await?;
-    let lines = found.lines.iter().map(|line| line_view(line, balance_id)).collect();
+    let lines = found.lines.iter().map(line_view).collect();
     Ok(Json(body(lines, &summary, found.total, page, dialect)))
 }
 
-fn body(
+pub(super) fn body(
     lines: Vec<Value>,
     summary: &TransactionSummary,
     total: u64,
@@ -167,14 +167,14 @@ fn body(
     })
 }
 
-fn line_view(line: &LedgerLine, balance_id: Uuid) -> Value {
+pub(super) fn line_view(line: &LedgerLine) -> Value {
     let at = instant(line.created_at);
     let (kind, amount) =
         if line.amount < Money::ZERO { ("debit", -line.amount) } else { ("credit", line.amount) };
     json!({
         "id": line.id,
         "account_id": line.account,
-        "balance_id": balance_id,
+        "balance_id": line.balance_id,
         "type": kind,
         "amount": money(amount),
         "currency": line.currency,

@@ -10,9 +10,9 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use thiserror::Error;
 
 pub use sections::{
-    ApiConfig, BillingConfig, CarriersConfig, Config, DatabaseConfig, DnsConfig, EdgeConfig, KycConfig,
-    MailConfig, MetricsConfig, NodeConfig, RecordingsConfig, RtpConfig, SipConfig, SpeechConfig,
-    WebhooksConfig,
+    ApiConfig, BillingConfig, CapacityConfig, CarriersConfig, Config, DatabaseConfig, DnsConfig, EdgeConfig,
+    KycConfig, MailConfig, MetricsConfig, NodeConfig, PaymentsConfig, RecordingsConfig, RtpConfig, SipConfig,
+    SpeechConfig, WebhooksConfig,
 };
 
 /// The embedded defaults: every key, commented.

@@ -18,6 +18,8 @@ pub struct Config {
     pub carriers: CarriersConfig,
     pub rtp: RtpConfig,
     pub billing: BillingConfig,
+    pub capacity: CapacityConfig,
+    pub payments: PaymentsConfig,
     pub kyc: KycConfig,
     pub mail: MailConfig,
     pub webhooks: WebhooksConfig,
@@ -133,6 +135,26 @@ pub struct BillingConfig {
     pub webhook_timezone: String,
     pub reserve_s: u64,
     pub open_country_codes: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapacityConfig {
+    pub currency: String,
+    pub concurrent_calls_price: String,
+    pub concurrent_calls_pack: u32,
+    pub cps_price: String,
+    pub cps_pack: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentsConfig {
+    pub provider: String,
+    pub url: String,
+    pub secret: String,
+    pub least: String,
+    pub most: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

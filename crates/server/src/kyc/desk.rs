@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::subject::SubjectKey;
 use super::verifier::{HttpVerifier, KycVerifier, Manual, Sandbox, VerifierError};
 use crate::auth::{Vault, VaultError};
-use crate::config::Config;
+use crate::config::{Config, MailConfig};
 use crate::egress::Egress;
 use crate::post::{Post, PostError};
 
@@ -73,6 +73,18 @@ pub(crate) enum KycError {
     Busy,
 }
 
+/// The way to the mail server, if there is one; says which key is wrong.
+pub(crate) fn post_of(mail: &MailConfig) -> Result<Option<Post>, String> {
+    let post = match mail.smtp_url.as_str() {
+        "" => return Ok(None),
+        url => Post::new(url, &mail.from),
+    };
+    post.map(Some).map_err(|error| match error {
+        PostError::Url => "mail.smtp_url: is smtp://host:port or smtps://user:password@host".to_owned(),
+        _ => "mail.from: is an address, such as Acme <kyc@acme.example>".to_owned(),
+    })
+}
+
 impl Desk {
     /// From the configuration; says which key is wrong.
     pub(crate) fn new(parts: DeskParts) -> Result<Self, String> {
@@ -94,15 +106,7 @@ impl Desk {
             }
             (other, _) => return Err(format!("kyc.verifier: is sandbox, manual or http, not {other:?}")),
         };
-        let post = match config.mail.smtp_url.as_str() {
-            "" => None,
-            url => Some(Post::new(url, &config.mail.from).map_err(|error| match error {
-                PostError::Url => {
-                    "mail.smtp_url: is smtp://host:port or smtps://user:password@host".to_owned()
-                }
-                _ => "mail.from: is an address, such as Acme <kyc@acme.example>".to_owned(),
-            })?),
-        };
+        let post = post_of(&config.mail)?;
         Ok(Self(Arc::new(Parts {
             vault,
             reader,

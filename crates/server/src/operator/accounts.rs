@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tandem_model::{AccountId, ErrorCode, Ids, Money, clock};
 use tandem_store::audit::Audited;
 use tandem_store::money::{Post, PostKind, PostOutcome, Posting};
-use tandem_store::resources::account::{UpdateAccount, UpdateAccountOutcome};
+use tandem_store::resources::account::{Granted, UpdateAccount, UpdateAccountOutcome};
 
 use super::{commit, operator};
 use crate::api::{ApiError, AppState, Payload, RequestId, checks, moved};
@@ -137,6 +137,12 @@ struct Update {
     kyc_status: Option<String>,
     /// Name or id of a deck; `""` for the default one.
     deck: Option<String>,
+    can_create_accounts: Option<bool>,
+    can_transfer_balance: Option<bool>,
+    can_view_cdrs: Option<bool>,
+    can_create_pricing_tiers: Option<bool>,
+    can_transfer_concurrency: Option<bool>,
+    max_accounts: Option<u32>,
 }
 
 /// Changes what is given.
@@ -166,6 +172,12 @@ async fn update(
         ("concurrent_limit", concurrent_limit.is_some()),
         ("kyc_status", body.kyc_status.is_some()),
         ("deck_id", deck_id.is_some()),
+        ("can_create_accounts", body.can_create_accounts.is_some()),
+        ("can_transfer_balance", body.can_transfer_balance.is_some()),
+        ("can_view_cdrs", body.can_view_cdrs.is_some()),
+        ("can_create_pricing_tiers", body.can_create_pricing_tiers.is_some()),
+        ("can_transfer_concurrency", body.can_transfer_concurrency.is_some()),
+        ("max_accounts", body.max_accounts.is_some()),
     ];
     let account = AccountId::new(&id);
     let command = UpdateAccount {
@@ -175,6 +187,14 @@ async fn update(
         concurrent_limit,
         kyc_status: body.kyc_status,
         deck_id,
+        granted: Granted {
+            create_accounts: body.can_create_accounts,
+            transfer_balance: body.can_transfer_balance,
+            view_cdrs: body.can_view_cdrs,
+            create_pricing_tiers: body.can_create_pricing_tiers,
+            transfer_concurrency: body.can_transfer_concurrency,
+            max_accounts: body.max_accounts,
+        },
         fields: fields.into_iter().filter_map(|(name, given)| given.then_some(name)).collect(),
         actor: operator(&request),
         at: clock::wall(),

@@ -35,6 +35,7 @@ use tower::ServiceExt as _;
 
 use crate::api::{ApiError, AppState, Canonical, RequestId, RequestLimits, Shared, enclosed};
 use crate::auth::Vault;
+use crate::billing::Payments;
 use crate::config::Loaded;
 use crate::directory::{Directory, OurHosts};
 use crate::egress::EgressPolicy;
@@ -91,7 +92,9 @@ pub async fn offline(
         api_url: config.api.public_url.clone(),
         egress: None,
     });
+    let payments = Payments::of(&config.payments, &config.api.public_url, None);
     let state = AppState::new(Shared {
+        payments: payments.map_err(StartError::Configuration)?,
         kyc: kyc.map_err(StartError::Configuration)?,
         directory: Directory::new(no_hosts(), policy, Names::literals_only()),
         reader: store.reader(),

@@ -48,9 +48,9 @@ const RELEASE: &str = "update account set balance = balance - $2, live_calls = l
   where auth_id = $1
     and exists (select 1 from live_call where call_id = $3 and account_id = $1)
     and balance - $2 - held + (select hold from live_call where call_id = $3) + credit_limit >= 0
-  returning balance";
+  returning balance, low_balance_threshold";
 /// SQLite: nothing comes between this and [`PAY`], and without a subquery and `returning` neither builds a table of its own.
-const HELD: &str = "select live_call.hold, account.balance, account.currency,
+const HELD: &str = "select live_call.hold, account.balance, account.currency, account.low_balance_threshold,
     account.balance - account.held + account.credit_limit + live_call.hold as chargeable
   from live_call join account on account.auth_id = live_call.account_id
   where live_call.call_id = $1 and live_call.account_id = $2";
@@ -70,7 +70,7 @@ impl Command for SettleCall {
                 Dialect::Sqlite => release_alone(tx, record, cost).await?,
                 Dialect::Postgres => release_among_others(tx, record, cost).await?,
             };
-            let Some(balance) = released else { return why_not(tx, record).await };
+            let Some(Released { balance, threshold }) = released else { return why_not(tx, record).await };
             tx.execute_each(&[(DELETE, &[record.uuid.into()])]).await?;
             if cost != Money::ZERO {
                 let posted = money::Posted {
@@ -88,6 +88,15 @@ impl Command for SettleCall {
                     counter_balance_after: None,
                 };
                 money::write_posting(tx, &posted).await?;
+                let fall = money::Fall {
+                    account: &record.account,
+                    transaction: record.uuid.0,
+                    taken: cost,
+                    balance,
+                    threshold,
+                    at: record.end_time,
+                };
+                money::tell(tx, &fall).await?;
             }
             #[cfg(feature = "planted-faults")]
             if tx.faults.record_later() {
@@ -112,12 +121,18 @@ impl Command for SettleCall {
     }
 }
 
-/// Gives the hold and the channel back and takes the price; the balance after it. `None`: nothing changed.
+/// What a settlement left: the balance after it, and below what the account wants to be told.
+struct Released {
+    balance: Money,
+    threshold: Money,
+}
+
+/// Gives the hold and the channel back and takes the price. `None`: nothing changed.
 async fn release_alone(
     tx: &mut Tx<'_>,
     record: &CallRecord,
     cost: Money,
-) -> Result<Option<Money>, StoreError> {
+) -> Result<Option<Released>, StoreError> {
     let Some(row) = tx.query_one(HELD, &[record.uuid.into(), (&record.account).into()]).await? else {
         return Ok(None);
     };
@@ -126,7 +141,8 @@ async fn release_alone(
     }
     let pay = [(&record.account).into(), cost.into(), row.money("hold")?.into()];
     tx.execute_each(&[(PAY, &pay)]).await?;
-    Ok(Some(row.money("balance")? - cost))
+    let threshold = row.money("low_balance_threshold")?;
+    Ok(Some(Released { balance: row.money("balance")? - cost, threshold }))
 }
 
 /// The same in one statement.
@@ -134,9 +150,14 @@ async fn release_among_others(
     tx: &mut Tx<'_>,
     record: &CallRecord,
     cost: Money,
-) -> Result<Option<Money>, StoreError> {
+) -> Result<Option<Released>, StoreError> {
     let params = [(&record.account).into(), cost.into(), record.uuid.into()];
-    tx.query_one(RELEASE, &params).await?.map(|row| row.money("balance")).transpose()
+    let row = tx.query_one(RELEASE, &params).await?;
+    row.map(|row| {
+        let threshold = row.money("low_balance_threshold")?;
+        Ok(Released { balance: row.money("balance")?, threshold })
+    })
+    .transpose()
 }
 
 async fn why_not(tx: &mut Tx<'_>, record: &CallRecord) -> Result<SettleOutcome, StoreError> {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tandem_model::{AccountId, Currency, Money};
 use uuid::Uuid;
 
+use super::low_balance::{Fall, tell};
 use super::{ADJUSTMENTS, CLEARING, REVENUE};
 use crate::command::BoxFuture;
 use crate::{Command, StoreError, Tx};
@@ -110,7 +111,7 @@ const APPLY: &str = "update account set balance = balance + $2, updated_at = $3
   where auth_id = $1 and (balance + $2 - held + credit_limit >= 0 or cast($2 as bigint) >= 0)
     and not exists (select 1 from ledger_tx
                     where account_id = $1 and kind = $4 and ref_kind = $5 and ref_id = $6)
-  returning balance, currency";
+  returning balance, currency, low_balance_threshold";
 const WHY_NOT: &str = "select account.balance, account.currency, account.balance - account.held + account.credit_limit as available,
     (select ledger_entry.amount from ledger_tx join ledger_entry on ledger_entry.tx_id = ledger_tx.id
        and ledger_entry.account = $1
@@ -146,6 +147,11 @@ pub async fn post(tx: &mut Tx<'_>, posting: &Posting) -> Result<PostOutcome, Sto
         counter_balance_after: None,
     };
     write_posting(tx, &posted).await?;
+    if posting.amount < Money::ZERO {
+        let threshold = row.money("low_balance_threshold")?;
+        let (account, transaction, taken) = (&posting.account, posting.id, -posting.amount);
+        tell(tx, &Fall { account, transaction, taken, balance, threshold, at: posting.at }).await?;
+    }
     Ok(PostOutcome::Done { balance })
 }
 

@@ -29,6 +29,21 @@ impl AccountBalance {
     }
 }
 
+/// Whose ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerOf<'a> {
+    /// One account's.
+    Account(&'a AccountId),
+    /// All customers' of a partner, not its own.
+    CustomersOf(&'a AccountId),
+}
+
+impl<'a> From<&'a AccountId> for LedgerOf<'a> {
+    fn from(account: &'a AccountId) -> Self {
+        Self::Account(account)
+    }
+}
+
 /// One ledger transaction, from one account's side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerLine {
@@ -36,6 +51,8 @@ pub struct LedgerLine {
     pub id: Uuid,
     /// This side.
     pub account: AccountId,
+    /// The stable UUID of this side's account.
+    pub balance_id: Uuid,
     /// `call`, `topup`, `adjustment`, `refund`, `fee`, `transfer`.
     pub kind: String,
     /// Kind of its reference.
@@ -77,6 +94,8 @@ pub struct TransactionFilter {
     pub id: Option<Uuid>,
     /// Exact currency.
     pub currency: Option<Currency>,
+    /// Substring of description, reference, or the account's id or name, in any case.
+    pub search: Option<String>,
 }
 
 /// A page of transactions, newest first, and how many match in all.
@@ -130,14 +149,22 @@ const FROM: &str = " from ledger_entry as mine
   join ledger_entry as theirs on theirs.tx_id = mine.tx_id and theirs.account <> mine.account";
 
 impl TransactionFilter {
-    fn conditions<'v>(&'v self, account: &'v AccountId) -> Conditions<'v> {
+    fn conditions<'v>(&'v self, whose: LedgerOf<'v>) -> Conditions<'v> {
+        // `balance_after is not null` is what makes the partial index usable.
+        let (clause, account) = match whose {
+            LedgerOf::Account(id) => ("mine.balance_after is not null and mine.account = ?", id),
+            LedgerOf::CustomersOf(id) => (
+                "mine.balance_after is not null and mine.account in
+                   (select auth_id from account where partner_id = ? and kind = 'master')",
+                id,
+            ),
+        };
         let (above, below) = match self.credits {
             Some(true) => (Some(0), None),
             Some(false) => (None, Some(0)),
             None => (None, None),
         };
-        // `balance_after is not null` is what makes the partial index usable.
-        Conditions::new("mine.balance_after is not null and mine.account = ?", account)
+        Conditions::new(clause, account)
             .and("mine.created_at >= ?", self.from)
             .and("mine.created_at < ?", self.before)
             .and("mine.amount > ?", above)
@@ -151,13 +178,20 @@ impl TransactionFilter {
             )
             .and("t.id = ?", self.id.map(|id| id.hyphenated().to_string()))
             .and("t.currency = ?", self.currency.as_ref())
+            .and(
+                "(lower(t.description) like lower(?) escape '\\' or lower(t.ref_kind || ':' || t.ref_id) like lower(?) escape '\\'
+                  or mine.account in (select auth_id from account
+                    where lower(auth_id) like lower(?) escape '\\' or lower(name) like lower(?) escape '\\'))",
+                self.search.as_deref().map(contains),
+            )
     }
 }
 
-fn line_of(row: &Row) -> Result<LedgerLine, StoreError> {
+pub(super) fn line_of(row: &Row) -> Result<LedgerLine, StoreError> {
     Ok(LedgerLine {
         id: row.parsed("id")?,
         account: row.account("account")?,
+        balance_id: row.parsed("balance_id")?,
         kind: row.string("kind")?,
         ref_kind: row.string("ref_kind")?,
         ref_id: row.string("ref_id")?,
@@ -186,19 +220,19 @@ impl Reader {
         .transpose()
     }
 
-    /// A page of an account's transactions, newest first.
-    pub async fn transactions(
+    /// A page of somebody's transactions, newest first.
+    pub async fn transactions<'r>(
         &self,
-        account: &AccountId,
+        whose: impl Into<LedgerOf<'r>>,
         filter: &TransactionFilter,
         offset: u64,
         limit: u32,
     ) -> Result<TransactionPage, StoreError> {
-        let matching = filter.conditions(account);
+        let matching = filter.conditions(whose.into());
         let count = format!("select count(*) as n{FROM}{}", matching.sql());
         let total = self.query_one(count, matching.params()).await?.map_or(Ok(0), |row| row.count("n"))?;
         let mut sql = format!(
-            "select t.id, mine.account, t.kind, t.ref_kind, t.ref_id, t.description, t.currency, mine.amount,
+            "select t.id, mine.account, (select api_id from account where auth_id = mine.account) as balance_id, t.kind, t.ref_kind, t.ref_id, t.description, t.currency, mine.amount,
                mine.balance_after, theirs.account as counterparty, mine.created_at{FROM}{}
              order by mine.created_at desc, t.id desc",
             matching.sql()
@@ -210,12 +244,12 @@ impl Reader {
     }
 
     /// What the matching transactions add up to.
-    pub async fn transaction_summary(
+    pub async fn transaction_summary<'r>(
         &self,
-        account: &AccountId,
+        whose: impl Into<LedgerOf<'r>>,
         filter: &TransactionFilter,
     ) -> Result<TransactionSummary, StoreError> {
-        let matching = filter.conditions(account);
+        let matching = filter.conditions(whose.into());
         let sql = format!(
             "select t.ref_kind, count(*) as n,
                cast(coalesce(sum(case when mine.amount < 0 then 0 - mine.amount else 0 end), 0) as bigint) as debit,

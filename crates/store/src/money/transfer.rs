@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tandem_model::{AccountId, Currency, Money};
 use uuid::Uuid;
 
+use super::low_balance::{Fall, tell};
 use super::posting::{Posted, write_posting};
 use crate::command::BoxFuture;
 use crate::{Command, StoreError, Tx};
@@ -58,7 +59,7 @@ const DEBIT: &str = "update account set balance = balance - $2, updated_at = $4
     and exists (select 1 from account as other where other.auth_id = $3 and other.currency = account.currency)
     and not exists (select 1 from ledger_tx
                     where account_id = $1 and kind = 'transfer' and ref_kind = $5 and ref_id = $6)
-  returning balance, currency";
+  returning balance, currency, low_balance_threshold";
 const CREDIT: &str =
     "update account set balance = balance + $2, updated_at = $3 where auth_id = $1 returning balance";
 const WHY_NOT: &str = "select payer.currency, payer.balance - payer.held + payer.credit_limit as available,
@@ -103,6 +104,15 @@ impl Command for Transfer {
                 counter_balance_after: Some(to_balance),
             };
             write_posting(tx, &posted).await?;
+            let fall = Fall {
+                account: &self.from,
+                transaction: self.id,
+                taken: self.amount,
+                balance: from_balance,
+                threshold: debited.money("low_balance_threshold")?,
+                at: self.at,
+            };
+            tell(tx, &fall).await?;
             Ok(TransferOutcome::Done { from_balance, to_balance })
         })
     }

@@ -1,5 +1,6 @@
 //! Accounts in full: partners, customers, sub-accounts. Money of an account moves through [`crate::money`] only.
 
+mod alerts;
 mod create;
 mod settings;
 mod sub_account;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use tandem_model::{AccountId, Currency, Money, PartnerId};
 use uuid::Uuid;
 
+pub use alerts::{Alerts, PutAlerts};
 pub use create::{CreateAccount, CreateAccountOutcome, NewAccount, Opening};
 pub use settings::{ChangeProfile, ChangeSettings, Settings};
 pub use sub_account::{
@@ -19,7 +21,7 @@ pub use sub_account::{
 };
 pub use sub_account_end::{RemoveSubAccount, RemoveSubAccountOutcome};
 pub use token::RotateToken;
-pub use update::{UpdateAccount, UpdateAccountOutcome};
+pub use update::{Granted, UpdateAccount, UpdateAccountOutcome};
 
 use crate::calls::contains;
 use crate::value::{Row, Value};
@@ -100,6 +102,8 @@ pub struct Account {
     pub live_calls: u64,
     /// How far below zero it may go.
     pub credit_limit: Money,
+    /// It is told when its balance falls below this.
+    pub low_balance_threshold: Money,
     /// Pays afterwards.
     pub postpaid: bool,
     /// New calls per second, bought ones included.
@@ -147,6 +151,7 @@ fn account_of(row: &Row) -> Result<Account, StoreError> {
         held: row.money("held")?,
         live_calls: row.count("live_calls")?,
         credit_limit: row.money("credit_limit")?,
+        low_balance_threshold: row.money("low_balance_threshold")?,
         postpaid: row.flag("postpaid")?,
         cps_limit: row.count("cps_limit")?,
         concurrent_limit: row.count("concurrent_limit")?,
@@ -228,6 +233,21 @@ impl Reader {
         let rows = self.query(page, &params).await?;
         let total = count.map_or(Ok(0), |row| row.count("n"))?;
         Ok((rows.iter().map(account_of).collect::<Result<_, _>>()?, total))
+    }
+
+    /// How many customers a partner has, how many of them are enabled, and what they have together in `currency`.
+    pub async fn customer_totals(
+        &self,
+        partner: &AccountId,
+        currency: Currency,
+    ) -> Result<(u64, u64, Money), StoreError> {
+        const TOTALS: &str = "select count(*) as n, cast(coalesce(sum(enabled), 0) as bigint) as active,
+            cast(coalesce(sum(case when currency = $2 then balance else 0 end), 0) as bigint) as balance
+          from account where partner_id = $1 and kind = 'master'";
+        match self.query_one(TOTALS, &[partner.into(), currency.as_str().into()]).await? {
+            Some(row) => Ok((row.count("n")?, row.count("active")?, row.money("balance")?)),
+            None => Ok((0, 0, Money::ZERO)),
+        }
     }
 
     /// How many customers a partner has.

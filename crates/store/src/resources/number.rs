@@ -259,6 +259,20 @@ impl Reader {
         self.page_of_numbers(WHERE, params, offset, limit).await
     }
 
+    /// The numbers of a partner's customers, newest first, and how many match in all. `search` is part of the number.
+    pub async fn customers_numbers(
+        &self,
+        partner: &AccountId,
+        search: Option<&str>,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<Number>, u64), StoreError> {
+        const WHERE: &str = " from number
+          where account_id in (select auth_id from account where partner_id = $1 and kind = 'master')
+            and (cast($2 as text) is null or e164 like cast($2 as text) escape '\\')";
+        self.page_of_numbers(WHERE, vec![partner.into(), search.map(contains).into()], offset, limit).await
+    }
+
     /// Every number there is, in order: the operator's list.
     pub async fn all_numbers(&self, offset: u64, limit: u32) -> Result<(Vec<Number>, u64), StoreError> {
         self.page_of_numbers(" from number where e164 is not null", Vec::new(), offset, limit).await

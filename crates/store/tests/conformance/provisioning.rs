@@ -186,7 +186,7 @@ on_both! {
         house.writer.submit(deck("d2", "USD", false, &[])).await.unwrap();
         let update = |deck_id: Option<Option<&str>>, enabled: Option<bool>| UpdateAccount {
             id: id.clone(), enabled, cps_limit: Some(7), concurrent_limit: None, kyc_status: None,
-            deck_id: deck_id.map(|deck| deck.map(str::to_owned)), fields: vec!["cps_limit"], actor: Actor::system(), at: at(9),
+            deck_id: deck_id.map(|deck| deck.map(str::to_owned)), granted: Granted::default(), fields: vec!["cps_limit"], actor: Actor::system(), at: at(9),
         };
         let read = async || house.store.reader().account_in_full(&id).await.unwrap().unwrap();
         let submit = async |update| house.writer.submit(update).await.unwrap();

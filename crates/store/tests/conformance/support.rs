@@ -131,7 +131,7 @@ impl Command for OpenAccount {
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<(), StoreError>> {
         const OPEN: &str = "insert into account (auth_id, numeric_id, api_id, kind, name, country, currency,
             credit_limit, concurrent_limit, created_at, updated_at)
-          values ($1, $2, $1, 'master', $1, 'IN', 'INR', $3, $4, 0, 0)";
+          values ($1, $2, $5, 'master', $1, 'IN', 'INR', $3, $4, 0, 0)";
         Box::pin(async move {
             let number = tx.next_number("account").await?;
             let params = [
@@ -139,6 +139,7 @@ impl Command for OpenAccount {
                 number.into(),
                 self.credit_limit.into(),
                 self.concurrent_limit.into(),
+                tandem_model::Ids::random().to_string().into(),
             ];
             tx.execute(OPEN, &params).await?;
             Ok(())

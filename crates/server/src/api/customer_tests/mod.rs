@@ -72,6 +72,7 @@ impl House {
     async fn open_with(overrides: Overrides) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Arc::new(load(None, &overrides).unwrap().config);
+        let payments = crate::billing::Payments::of(&config.payments, "http://api.example", None);
         let store = Store::open_sqlite(folder.path()).await.unwrap();
         let (writer, _feed) =
             store.start_writer(WriterConfig::for_node("node-1", clock::wall())).await.unwrap();
@@ -96,6 +97,7 @@ impl House {
             vault,
             reader: store.reader(),
             writer,
+            payments: payments.unwrap(),
             kyc: kyc.unwrap(),
             directory: Directory::new(
                 hosts,

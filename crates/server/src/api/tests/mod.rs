@@ -9,6 +9,7 @@ mod money;
 mod numbers;
 mod operator;
 mod passwords;
+mod paying;
 mod posts;
 mod sessions;
 
@@ -104,12 +105,14 @@ impl House {
             egress: None,
         });
         let kyc = kyc.unwrap();
+        let payments = crate::billing::Payments::of(&config.payments, "http://api.example", None).unwrap();
         let state = AppState::new(Shared {
             config,
             vault: vault.clone(),
             reader: store.reader(),
             writer: writer.clone(),
             kyc: kyc.clone(),
+            payments,
             directory: Directory::new(
                 hosts,
                 Arc::new(EgressPolicy { allow: Vec::new() }),
@@ -217,6 +220,17 @@ impl House {
 
     pub(crate) async fn get(&self, path: &str, who: &Login) -> Answer {
         self.ask("GET", path, who, Value::Null).await
+    }
+
+    /// The text that somebody reads, below `/api/v1`.
+    pub(crate) async fn text(&self, path: &str, who: &Login) -> String {
+        let request = Request::builder()
+            .uri(format!("/api/v1{path}"))
+            .header("x-auth-id", &who.id)
+            .header("x-auth-token", &who.token);
+        let response = self.api.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status().as_u16(), 200, "{path}");
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
     }
 
     /// A request of the operator.

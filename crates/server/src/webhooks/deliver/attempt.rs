@@ -11,8 +11,10 @@ use tandem_model::ports::{Observer, Trace, TraceKind};
 use tandem_model::{AccountId, DeliveryChannel, HttpMethod, TrunkId, clock};
 use tandem_store::OutboxEvent;
 
+use super::mail;
 use super::words::{Finish, Start};
 use crate::egress::{Egress, EgressError, EgressLimits, EgressRequest, EgressTarget, Overflow, Redirects};
+use crate::kyc::Post;
 use crate::webhooks::fetch::callback_request;
 use crate::webhooks::{SealedBodies, SigningSecrets, TrunkSecrets, Unopened, sign_body, sign_callback};
 
@@ -34,6 +36,8 @@ pub(super) struct Sender {
     pub(super) observer: Arc<dyn Observer>,
     /// Absent: sealed events wait.
     pub(super) bodies: Option<Arc<dyn SealedBodies>>,
+    /// Absent: letters wait.
+    pub(super) post: Option<Post>,
 }
 
 /// What became of an attempt, for the record.
@@ -62,6 +66,9 @@ impl Sender {
     pub(super) async fn attempt(&self, start: Start) -> Report {
         let at = clock::wall();
         let begun = clock::monotonic();
+        if start.event.channel == DeliveryChannel::Mail {
+            return mail::attempt(self.post.as_ref(), &start.event, at, begun).await;
+        }
         let sent = match self.request(&start, at).await {
             Ok(request) => self.egress.send(request).await.map_err(Failure::Egress),
             Err(unsendable) => Err(Failure::Unsendable(unsendable)),
@@ -112,6 +119,9 @@ impl Sender {
             DeliveryChannel::Callback | DeliveryChannel::DurableCallback => self.callback(event, limits)?,
             DeliveryChannel::Trunk | DeliveryChannel::DurableTrunk => self.trunk(event, limits, now)?,
             DeliveryChannel::DurableSealed => self.sealed(event, limits, now).await?,
+            DeliveryChannel::DurableAccount => self.of_account(event, event.body.clone(), limits, now)?,
+            // Letters go another way, before this is asked.
+            DeliveryChannel::Mail => return Err(Unsendable::NoSecret),
         };
         let id = event.event.to_string();
         insert(&mut request.headers, WEBHOOK_ID, &id);
@@ -167,12 +177,23 @@ impl Sender {
         limits: EgressLimits,
         now: Timestamp,
     ) -> Result<EgressRequest, Unsendable> {
-        let secrets = self.secrets.account(&event.account).ok_or(Unsendable::NoSecret)?;
         let bodies = self.bodies.as_ref().ok_or(Unsendable::NoSecret)?;
         let body = bodies.open(event).await.map_err(|unopened| match unopened {
             Unopened::NotNow => Unsendable::NoSecret,
             Unopened::Erased => Unsendable::Erased,
         })?;
+        self.of_account(event, body, limits, now)
+    }
+
+    /// A JSON event, signed with its account's token.
+    fn of_account(
+        &self,
+        event: &OutboxEvent,
+        body: String,
+        limits: EgressLimits,
+        now: Timestamp,
+    ) -> Result<EgressRequest, Unsendable> {
+        let secrets = self.secrets.account(&event.account).ok_or(Unsendable::NoSecret)?;
         let target = EgressTarget::parse(&event.url).map_err(Unsendable::Url)?;
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, TRUNK_USER_AGENT);

@@ -22,6 +22,7 @@ use super::schedule::DURABLE_LIFE;
 use super::scheduler::{LEASE, Scheduler};
 use super::words::{Cause, Delivery, Finish, Input, Output, Settled, Start, Verdict};
 use crate::egress::Egress;
+use crate::kyc::Post;
 use crate::webhooks::{SealedBodies, SigningSecrets};
 
 /// Pause between two scans of due rows.
@@ -70,7 +71,7 @@ impl DeliveryEngine {
         let now = clock::monotonic();
         Self {
             writer,
-            sender: Sender { egress, secrets, observer, bodies: None },
+            sender: Sender { egress, secrets, observer, bodies: None, post: None },
             scheduler: Scheduler::default(),
             attempts: JoinSet::new(),
             tasks: HashMap::new(),
@@ -88,6 +89,13 @@ impl DeliveryEngine {
     #[must_use]
     pub fn opening(mut self, bodies: Arc<dyn SealedBodies>) -> Self {
         self.sender.bodies = Some(bodies);
+        self
+    }
+
+    /// The same engine, which can send letters.
+    #[must_use]
+    pub(crate) fn mailing(mut self, post: Option<Post>) -> Self {
+        self.sender.post = post;
         self
     }
 

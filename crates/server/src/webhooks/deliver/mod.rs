@@ -5,7 +5,7 @@
 //! - `breaker`: an endpoint that only fails is spared, and spares us, for a while.
 //! - `rotation`: whose turn it is, round robin over accounts, then over their endpoints.
 //! - `scheduler`: decides all of that; pure, in virtual time. `words`: what it is told and says.
-//! - `attempt`: signs and sends one delivery.
+//! - `attempt`: signs and sends one delivery; `mail`: one that is a letter.
 //! - [`DeliveryEngine`]: feeds the scheduler from the Writer's feed and from leases, runs what it
 //!   starts, records what became of it.
 //!
@@ -15,6 +15,7 @@
 mod attempt;
 mod breaker;
 mod engine;
+mod mail;
 mod rotation;
 mod schedule;
 mod scheduler;

@@ -29,7 +29,11 @@ const RETRY_AFTER_QUICK_MAX: Duration = Duration::from_secs(10);
 pub(super) const fn is_durable(channel: DeliveryChannel) -> bool {
     matches!(
         channel,
-        DeliveryChannel::DurableCallback | DeliveryChannel::DurableTrunk | DeliveryChannel::DurableSealed
+        DeliveryChannel::DurableCallback
+            | DeliveryChannel::DurableTrunk
+            | DeliveryChannel::DurableSealed
+            | DeliveryChannel::DurableAccount
+            | DeliveryChannel::Mail
     )
 }
 
@@ -40,9 +44,12 @@ pub(super) const fn timeout(channel: DeliveryChannel, attempt: u32) -> Duration 
     }
     match channel {
         DeliveryChannel::Callback | DeliveryChannel::DurableCallback => Duration::from_secs(3),
-        DeliveryChannel::Trunk | DeliveryChannel::DurableTrunk | DeliveryChannel::DurableSealed => {
-            Duration::from_secs(10)
-        }
+        DeliveryChannel::Trunk
+        | DeliveryChannel::DurableTrunk
+        | DeliveryChannel::DurableSealed
+        | DeliveryChannel::DurableAccount => Duration::from_secs(10),
+        // A mail server may think for a while before it takes a letter.
+        DeliveryChannel::Mail => Duration::from_mins(1),
     }
 }
 
@@ -83,8 +90,10 @@ fn spread(pause: Duration, event: EventId) -> Duration {
 mod tests {
     use super::*;
 
-    const CHANNELS: [DeliveryChannel; 5] = [
+    const CHANNELS: [DeliveryChannel; 7] = [
         DeliveryChannel::DurableSealed,
+        DeliveryChannel::DurableAccount,
+        DeliveryChannel::Mail,
         DeliveryChannel::Callback,
         DeliveryChannel::Trunk,
         DeliveryChannel::DurableCallback,
