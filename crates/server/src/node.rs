@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use tandem_engine::{EdgeLimits, Engine, EngineConfig, EngineError, EngineHandle, Limits, Probing, Timing};
 use tandem_model::clock;
 use tandem_model::ports::{Observer, Ports};
-use tandem_store::nodes::Heartbeat;
 use tandem_store::{Reader, Store, StoreError, Writer, WriterConfig};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
@@ -22,12 +21,13 @@ use crate::advertised::Advertised;
 use crate::api::{self, AppState, Live, Shared};
 use crate::api_listener::{self, ApiDoor};
 use crate::auth::{Vault, VaultError};
-use crate::billing::{ChannelPrices, Payments, renew};
+use crate::billing::{self, Payments, renew};
 use crate::certificate::Certificate;
 use crate::config::{CarriersConfig, Config, EdgeConfig, Loaded};
 use crate::dev::{Mailbox, catch_mail};
 use crate::directory::{Directory, Feed, LoadError, OurHosts};
 use crate::egress::{Egress, EgressPolicy, SystemResolver};
+use crate::heartbeat;
 use crate::kyc::widget::router as kyc_page;
 use crate::kyc::{Desk, DeskParts, SubjectBodies, post_of, run_clerk};
 use crate::names::{Means, Names, SystemDns, name_servers};
@@ -39,8 +39,6 @@ use crate::transports::Transports;
 use crate::webhooks::{CallDocuments, DeliveryEngine, DocumentFetcher};
 use crate::{janitor, reset_page};
 
-/// A node says that it lives this often.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Orphans' peers get this long to answer before their calls are settled: three sendings of a SIP message.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Floods of refusals are written down, and other nodes' calls to carriers counted, this often.
@@ -146,14 +144,7 @@ impl Node {
             config.mail.from = "Tandem <kyc@tandem.localhost>".to_owned();
         }
         let api_tls = ApiDoor::of(&config.api, options.dev)?;
-        if options.dev && config.payments.provider.is_empty() {
-            config.payments.provider = "sandbox".to_owned();
-        }
-        if config.payments.provider == "sandbox" && !options.dev {
-            let words = "payments.provider: sandbox gives money away, so only serve --dev takes it";
-            return Err(StartError::Configuration(words.to_owned()));
-        }
-        ChannelPrices::of(&config.capacity).map_err(StartError::Configuration)?;
+        billing::check(&mut config, options.dev).map_err(StartError::Configuration)?;
         let config = Arc::new(config);
         prepare_data(&config)?;
         let vault = Arc::new(Vault::open(&config.node.data.join("master.key"))?);
@@ -222,7 +213,7 @@ impl Node {
         let (fail, fatal) = watch::channel(None);
         let reaper = Reaper::new(store.reader(), admission.clone());
         tasks.spawn(reap(reaper, directory.clone(), engine.clone(), cancel.clone()));
-        tasks.spawn(beat(writer.clone(), fail, cancel.clone()));
+        tasks.spawn(heartbeat::beat(writer.clone(), fail, cancel.clone()));
         tasks.spawn(keep_count(store.reader(), writer.clone(), admission.clone(), cancel.clone()));
         tasks.spawn(registered_at::follow(directory.clone(), engine.clone(), cancel.clone()));
         if let Some(certificate) = &certificate {
@@ -242,8 +233,8 @@ impl Node {
         } else {
             config.api.public_url.clone()
         };
-        let payments = Payments::of(&config.payments, &api_url, Some(egress.clone()));
-        let payments = payments.map_err(StartError::Configuration)?;
+        let payments = Payments::of(&config.payments, &api_url, Some(egress.clone()))
+            .map_err(StartError::Configuration)?;
         tasks.spawn(renew(store.reader(), writer.clone(), cancel.clone()));
         let kyc = Desk::new(DeskParts {
             config: config.clone(),
@@ -427,25 +418,6 @@ async fn count_carriers(reader: &Reader, writer: &Writer, admission: &Admission)
         Ok(counts) => admission.carriers_elsewhere(&counts.into_iter().collect()),
         Err(error) => {
             tracing::warn!(%error, "other nodes' calls to carriers could not be counted; the last count stands")
-        }
-    }
-}
-
-async fn beat(writer: Writer, fail: watch::Sender<Option<String>>, cancel: CancellationToken) {
-    loop {
-        match writer.submit(Heartbeat { at: clock::wall() }).await {
-            Ok(()) => {}
-            Err(error @ StoreError::Fenced { .. }) => {
-                fail.send_replace(Some(format!("another process runs under this node's name: {error}")));
-                return;
-            }
-            Err(error) => {
-                tracing::error!(%error, "the heartbeat could not be written; admission is closed meanwhile")
-            }
-        }
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            () = tokio::time::sleep(HEARTBEAT) => {}
         }
     }
 }

@@ -32,6 +32,5 @@ pub(crate) mod widget;
 pub(crate) use clerk::run as run_clerk;
 pub(crate) use desk::{Desk, DeskParts, KycError, post_of};
 pub(crate) use events::SubjectBodies;
-pub(crate) use post::{Letter, Post, PostError};
 pub(crate) use private::Private;
 pub(crate) use session::{Live, NewRequest, Opened, Revocation};

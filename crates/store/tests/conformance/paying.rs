@@ -172,8 +172,8 @@ on_both! {
         let (a, b) = (house.account("MA_A", 10).await, house.account("MA_B", 10).await);
         house.run("update account set partner_id = 'PA_P' where auth_id = 'MA_A'").await;
         house.run("insert into number (e164, id, account_id, country, currency, created_at, updated_at)
-            values ('+911', 'd0000000-0000-4000-8000-000000000001', 'MA_A', 'IN', 'INR', 0, 0),
-                   ('+912', 'd0000000-0000-4000-8000-000000000002', 'MA_B', 'IN', 'INR', 0, 0)").await;
+            values ('+918045670001', 'd0000000-0000-4000-8000-000000000001', 'MA_A', 'IN', 'INR', 0, 0),
+                   ('+918045670002', 'd0000000-0000-4000-8000-000000000002', 'MA_B', 'IN', 'INR', 0, 0)").await;
         for account in [&a, &b] {
             house.writer.submit(fee(account, 1, "x")).await.unwrap();
             let refused = CallRecord { refused: true, ..record(account, CallId::random()) };
@@ -194,7 +194,7 @@ on_both! {
         assert_eq!(traffic[0].day, at(1).as_second() / 86_400);
         assert!(reader.customers_traffic(&partner, at(2), at(100)).await.unwrap().is_empty());
         let (numbers, total) = reader.customers_numbers(&partner, None, 0, 10).await.unwrap();
-        assert_eq!((numbers[0].e164.plus().as_str(), total), ("+911", 1));
+        assert_eq!((numbers[0].e164.plus().as_str(), total), ("+918045670001", 1));
         assert_eq!(reader.customer_totals(&partner, Currency::INR).await.unwrap(), (1, 1, Money::from_units(9)));
     }
 

@@ -14,7 +14,7 @@ use tandem_store::OutboxEvent;
 use super::mail;
 use super::words::{Finish, Start};
 use crate::egress::{Egress, EgressError, EgressLimits, EgressRequest, EgressTarget, Overflow, Redirects};
-use crate::kyc::Post;
+use crate::post::Post;
 use crate::webhooks::fetch::callback_request;
 use crate::webhooks::{SealedBodies, SigningSecrets, TrunkSecrets, Unopened, sign_body, sign_callback};
 

@@ -22,7 +22,7 @@ use super::schedule::DURABLE_LIFE;
 use super::scheduler::{LEASE, Scheduler};
 use super::words::{Cause, Delivery, Finish, Input, Output, Settled, Start, Verdict};
 use crate::egress::Egress;
-use crate::kyc::Post;
+use crate::post::Post;
 use crate::webhooks::{SealedBodies, SigningSecrets};
 
 /// Pause between two scans of due rows.

@@ -8,7 +8,7 @@ use tandem_store::OutboxEvent;
 
 use super::attempt::Report;
 use super::words::Finish;
-use crate::kyc::{Letter, Post, PostError};
+use crate::post::{Letter, Post, PostError};
 
 /// SMTP's own word for done (RFC 5321 §4.2.3), in the place of an HTTP status.
 const TAKEN: u16 = 250;
