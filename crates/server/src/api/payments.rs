@@ -151,12 +151,12 @@ async fn read(
 }
 
 async fn settle(
-    state: &AppState,
+    effect: &Effect,
     intent: &PaymentIntent,
     amount: tandem_model::Money,
     currency: Currency,
     verdict: PaymentVerdict,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Reply, ApiError> {
     let command = SettlePayment {
         id: intent.id,
         account: intent.account.clone(),
@@ -166,17 +166,21 @@ async fn settle(
         transaction: Ids::random(),
         at: clock::wall(),
     };
-    let word = match state.writer.submit(command).await? {
-        SettlePaymentOutcome::Credited { .. } => "credited",
-        SettlePaymentOutcome::Failed => "failed",
-        SettlePaymentOutcome::Repeated => "repeated",
-        SettlePaymentOutcome::OtherAmount => {
-            let words = "The amount or currency is not the intent's: nothing was credited";
-            return Err(ApiError::because(ErrorCode::Conflict, words).word("amount_mismatch"));
-        }
-        SettlePaymentOutcome::NoIntent => return Err(not_found()),
+    let id = intent.id;
+    let answer = move |outcome: &SettlePaymentOutcome| {
+        let word = match outcome {
+            SettlePaymentOutcome::Credited { .. } => "credited",
+            SettlePaymentOutcome::Failed => "failed",
+            SettlePaymentOutcome::Repeated => "repeated",
+            SettlePaymentOutcome::OtherAmount => {
+                let words = "The amount or currency is not the intent's: nothing was credited";
+                return Err(ApiError::because(ErrorCode::Conflict, words).word("amount_mismatch"));
+            }
+            SettlePaymentOutcome::NoIntent => return Err(not_found()),
+        };
+        Ok(Reply::ok(json!({ "payment_id": id, "result": word })))
     };
-    Ok(Json(json!({ "payment_id": intent.id, "result": word })))
+    effect.run(&intent.account, command, answer).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -195,8 +199,9 @@ async fn notice(
     State(state): State<AppState>,
     Path(name): Path<String>,
     headers: HeaderMap,
+    effect: Effect,
     body: Bytes,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Reply, ApiError> {
     let Some(provider) = state.payments.provider.as_ref().filter(|provider| provider.name() == name) else {
         return Err(ApiError::not_found("No payment provider has that name"));
     };
@@ -219,7 +224,7 @@ async fn notice(
     let currency: Currency = notice.currency.parse().map_err(|remedy| ApiError::field("currency", remedy))?;
     let intent = state.reader.payment_intent(notice.intent_id).await?;
     let intent = intent.filter(|intent| intent.provider == name).ok_or_else(not_found)?;
-    settle(&state, &intent, amount, currency, verdict).await
+    settle(&effect, &intent, amount, currency, verdict).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -231,8 +236,8 @@ struct Word {
 async fn sandbox(
     State(state): State<AppState>,
     Path(id): Path<String>,
-    posted: super::Payload<Word>,
-) -> Result<Json<Value>, ApiError> {
+    posted: Posted<Word>,
+) -> Result<Reply, ApiError> {
     let is_there = state.payments.provider.as_ref().is_some_and(|provider| provider.name() == "sandbox");
     let id: Uuid = id.parse().ok().filter(|_| is_there).ok_or_else(not_found)?;
     let intent = state.reader.payment_intent(id).await?;
@@ -242,5 +247,5 @@ async fn sandbox(
         Some("failed") => PaymentVerdict::Failed { reason: "The payer said no".to_owned() },
         _ => return Err(ApiError::field("outcome", "is paid or failed")),
     };
-    settle(&state, &intent, intent.amount, intent.currency, verdict).await
+    settle(&posted.effect, &intent, intent.amount, intent.currency, verdict).await
 }
