@@ -1,8 +1,8 @@
 //! Paying in: an intent with a provider, and the provider's signed notice that completes it (docs/reference/payment-provider.md).
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -193,26 +193,41 @@ struct Notice {
     reason: String,
 }
 
+/// A notice with the exact bytes that its signature is over.
+struct Signed {
+    headers: HeaderMap,
+    bytes: Bytes,
+    posted: Posted<Notice>,
+}
+
+impl FromRequest<AppState> for Signed {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = axum::body::to_bytes(body, NOTICE_BYTES_MAX).await.map_err(|_| {
+            ApiError::field("", "larger than a notice is").status(StatusCode::PAYLOAD_TOO_LARGE)
+        })?;
+        let headers = parts.headers.clone();
+        let again = Request::from_parts(parts, Body::from(bytes.clone()));
+        Ok(Self { headers, bytes, posted: Posted::from_request(again, state).await? })
+    }
+}
+
 /// `POST /payments/{provider}/webhook`: the provider says what became of an intent. It is believed by its signature alone, and
 /// what it says twice happens once.
 async fn notice(
     State(state): State<AppState>,
     Path(name): Path<String>,
-    headers: HeaderMap,
-    effect: Effect,
-    body: Bytes,
+    Signed { headers, bytes, posted }: Signed,
 ) -> Result<Reply, ApiError> {
     let Some(provider) = state.payments.provider.as_ref().filter(|provider| provider.name() == name) else {
         return Err(ApiError::not_found("No payment provider has that name"));
     };
-    if body.len() > NOTICE_BYTES_MAX {
-        return Err(ApiError::field("", "larger than a notice is").status(StatusCode::PAYLOAD_TOO_LARGE));
-    }
-    if !provider.is_genuine(&headers, &body) {
+    if !provider.is_genuine(&headers, &bytes) {
         return Err(ApiError::because(ErrorCode::InvalidCredentials, "The signature does not fit"));
     }
-    let notice: Notice = serde_json::from_slice(&body)
-        .map_err(|_| ApiError::field("", "is not the contract's: see docs/reference/payment-provider.md"))?;
+    let Posted { value: notice, effect } = posted;
     let verdict = match notice.status.as_str() {
         "paid" => PaymentVerdict::Paid,
         "failed" => PaymentVerdict::Failed {

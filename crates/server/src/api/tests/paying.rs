@@ -155,7 +155,9 @@ async fn a_payment_is_opened_with_the_provider_and_credited_once() {
     assert_eq!(own.status, 201, "a partner pays in for itself");
     let unsigned = house.raw("POST", "/api/v1/payments/sandbox/webhook", &[], "{}").await;
     assert_eq!(unsigned.status, 404, "the sandbox has no webhook");
-    assert_eq!(house.raw("POST", "/api/v1/payments/nobody/webhook", &[], "{}").await.status, 404);
+    let said = json!({"intent_id": id, "status": "paid", "amount": "250", "currency": "INR"}).to_string();
+    assert_eq!(house.raw("POST", "/api/v1/payments/nobody/webhook", &[], &said).await.status, 404);
+    assert_eq!(house.raw("POST", "/api/v1/payments/nobody/webhook", &[], "{}").await.status, 400);
     house.assert_clean().await;
 }
 
