@@ -9,8 +9,8 @@ use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
 use super::{
     AppState, Routes, account, alerts, applications, audit, calls, channels, credentials, endpoints, ip_acl,
-    kyc, not_built, numbers, openapi, origination_uris, partner, partner_accounts, passwords, payments, records,
-    sessions, settings, statements, sub_accounts, tokens, transactions, trunks,
+    kyc, not_built, numbers, openapi, origination_uris, partner, partner_accounts, passwords, payments,
+    records, sessions, settings, statements, sub_accounts, tokens, transactions, trunks,
 };
 use crate::auth::Limits;
 
