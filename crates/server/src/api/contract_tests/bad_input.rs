@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::database::Witness;
-use super::golden::NEED_ENGINE;
+use super::golden::HELD_ELSEWHERE;
 use super::world::{Request, World};
 use crate::api::openapi::{Field, Operation, Shape, Who, operations};
 
@@ -172,7 +172,7 @@ async fn bad_bodies_are_refused_by_name_and_change_nothing() {
 }
 
 fn is_engine(operation: &Operation) -> bool {
-    NEED_ENGINE.contains(&(operation.method, operation.pattern.as_str()))
+    HELD_ELSEWHERE.contains(&(operation.method, operation.pattern.as_str()))
 }
 
 async fn send_bytes(

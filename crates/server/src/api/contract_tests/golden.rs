@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::conform::differences;
 use super::world::World;
-use crate::api::openapi::{DIALECTS, GOLDEN, operations};
+use crate::api::openapi::{DIALECTS, GOLDEN, JSON, operations};
 
-/// Made by a running engine only; the end-to-end tests hold them.
-pub(super) const NEED_ENGINE: [(&str, &str); 3] = [
+/// Made by a running engine only, or signed by a payment provider; tests of their own hold them.
+pub(super) const HELD_ELSEWHERE: [(&str, &str); 4] = [
+    ("POST", "/payments/{provider}/webhook"),
     ("POST", "/Account/{auth_id}/Call"),
     ("DELETE", "/Account/{auth_id}/Call/{call_uuid}"),
     ("DELETE", "/Account/{auth_id}/Request/{call_uuid}"),
@@ -26,7 +27,7 @@ async fn every_operation_answers_its_golden_body_in_every_dialect() {
     let mut wrong = Vec::new();
     let mut files: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for operation in operations() {
-        if operation.status == 501 || NEED_ENGINE.contains(&(operation.method, operation.pattern.as_str())) {
+        if operation.status == 501 || HELD_ELSEWHERE.contains(&(operation.method, operation.pattern.as_str())) {
             continue;
         }
         let name = format!("{} {}", operation.method, operation.pattern);
@@ -46,6 +47,10 @@ async fn every_operation_answers_its_golden_body_in_every_dialect() {
                 }
                 continue;
             };
+            if operation.media != JSON {
+                golden["body"] = text.lines().next().unwrap_or_default().into();
+                continue;
+            }
             let Ok(mut body) = serde_json::from_str::<Value>(&text) else {
                 wrong.push(format!("{name} in {dialect}: {text:?} is no JSON"));
                 continue;
@@ -144,7 +149,13 @@ fn steady_word(word: &str) -> String {
     if Uuid::parse_str(word).is_ok() && word.len() == 36 {
         return "<uuid>".to_owned();
     }
-    for prefix in ["MA_", "SA_", "PA_", "tk_", "txn_", "kst_", "AR_"] {
+    let shape: String = word.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+    match shape.as_str() {
+        "9999-99" => return "<month>".to_owned(),
+        "9999-99-99" => return "<day>".to_owned(),
+        _ => {}
+    }
+    for prefix in ["MA_", "SA_", "PA_", "tk_", "txn_", "cct_", "sandbox_", "kst_", "AR_"] {
         if word.starts_with(prefix) && word.len() > prefix.len() {
             return format!("{prefix}<…>");
         }

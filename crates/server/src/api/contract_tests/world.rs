@@ -57,6 +57,7 @@ fn options() -> Overrides {
         .set("mail.smtp_url", "smtp://127.0.0.1:1")
         .set("mail.from", "kyc@acme.example")
         .set("kyc.verifier", "sandbox")
+        .set("payments.provider", "sandbox")
         .set("api.logins_per_minute", 100_000)
         .set("api.logins_per_minute_source", 100_000)
 }
@@ -93,9 +94,13 @@ impl World {
         let query: Vec<String> = operation
             .query
             .iter()
-            .filter(|field| !matches!(field.shape, Shape::Whole { .. }))
+            .filter(|field| field.required || !matches!(field.shape, Shape::Whole { .. }))
             .filter_map(|field| {
-                Some(format!("{}={}", field.name, replaced(field.example.as_ref()?.as_str()?, &value)))
+                let example = match field.example.as_ref()? {
+                    Value::String(text) => replaced(text, &value),
+                    other => other.to_string(),
+                };
+                Some(format!("{}={example}", field.name))
             })
             .collect();
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
@@ -153,7 +158,7 @@ impl Facts {
     /// What only the owner may see or touch: ids and the planted word.
     pub(super) fn canaries(&self) -> Vec<&str> {
         let ids = self.ids.iter().filter(|(name, _)| {
-            !matches!(*name, "currency" | "email" | "own_email" | "partner_email" | "spare_e164")
+            !matches!(*name, "currency" | "month" | "email" | "own_email" | "partner_email" | "spare_e164")
         });
         let ids = ids.map(|(_, value)| value.trim_start_matches('+'));
         ids.chain(["canary", &self.owner.token, &self.sub.token, &self.partner.token]).collect()
@@ -182,10 +187,10 @@ async fn build() -> Facts {
         .admin(
             "POST",
             &format!("/admin/accounts/{}/credit", partner.id),
-            json!({"amount": "9000", "reference": "r"}),
+            json!({"amount": "19000", "reference": "r"}),
         )
         .await;
-    let old_owner = house.customer(&partner, "canary.a@shop.example", 5000).await;
+    let old_owner = house.customer(&partner, "canary.a@shop.example", 9000).await;
     let sibling = house.customer(&partner, "b@shop.example", 2000).await;
     let other = house.customer(&other_partner, "c@else.example", 500).await;
     house.run_sql(&format!(
@@ -234,6 +239,10 @@ async fn build() -> Facts {
     let sub_session =
         make(format!("/sub-accounts/{}/kyc-sessions", sub.id), &owner, sub_session, "session_id").await;
     house.run_sql("update kyc_session set mailed_at = mailed_at - 3600000000").await;
+    let payment = json!({"amount": 250, "return_url": "https://canary.example/paid"});
+    let payment = make(own("/payments"), &owner, payment, "payment_id").await;
+    let given = format!("/partner/accounts/{}/concurrency/transfer", owner.id);
+    make(given, &partner, json!({"slots": 2, "description": "canary"}), "").await;
     let link = "pwl_canary_link_token";
     house
         .run_sql(&format!(
@@ -279,6 +288,8 @@ async fn build() -> Facts {
         ("origination-uris", uri),
         ("kyc-sessions", session),
         ("sub-session", sub_session),
+        ("payment_id", payment),
+        ("month", format!("{}.csv", clock::wall().strftime("%Y-%m"))),
         ("call_uuid", live.to_string()),
         ("record", record_id),
     ];

@@ -137,7 +137,7 @@ fn responses(operation: &Operation) -> Value {
     let mut responses = Map::new();
     let mut done = json!({ "description": "Done" });
     if let Some(shape) = &operation.answer {
-        done["content"] = json!({ "application/json": { "schema": shape.schema() } });
+        done["content"] = json!({ operation.media: { "schema": shape.schema() } });
     }
     responses.insert(operation.status.to_string(), done);
     let mut refusals: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();

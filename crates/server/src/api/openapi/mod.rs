@@ -21,6 +21,8 @@ use axum::routing::get;
 pub(crate) use coverage::{DIALECTS, GOLDEN};
 pub(crate) use operation::Operation;
 #[cfg(test)]
+pub(crate) use operation::JSON;
+#[cfg(test)]
 pub(crate) use operation::Who;
 #[cfg(test)]
 pub(crate) use samples::{replaced, replaced_in, sample};

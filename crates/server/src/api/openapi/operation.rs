@@ -6,6 +6,9 @@ use tandem_model::ErrorCode;
 
 use super::shape::{Field, Shape};
 
+/// What answers are written in, but for files.
+pub(crate) const JSON: &str = "application/json";
+
 /// Whose credentials an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -35,6 +38,8 @@ pub(crate) struct Operation {
     pub(crate) status: u16,
     /// `None` for an empty answer.
     pub(crate) answer: Option<Shape>,
+    /// What the answer is written in.
+    pub(crate) media: &'static str,
     pub(crate) errors: Vec<(u16, ErrorCode)>,
 }
 
@@ -58,6 +63,7 @@ impl Operation {
             body: Vec::new(),
             status: 200,
             answer: None,
+            media: JSON,
             errors: Vec::new(),
         }
     }
@@ -96,6 +102,12 @@ impl Operation {
     pub(super) fn answers(mut self, status: u16, shape: &str) -> Self {
         self.status = status;
         self.answer = (!shape.is_empty()).then(|| Shape::parse(shape));
+        self
+    }
+
+    /// What the answer is written in, when it is not JSON.
+    pub(super) fn media(mut self, media: &'static str) -> Self {
+        self.media = media;
         self
     }
 

@@ -29,6 +29,9 @@ pub(crate) const SAMPLES: &[Sample] = &[
     Sample { name: "partner_email", what: "The partner's e-mail address", value: "ops@acme.example" },
     Sample { name: "password_link", what: "The token of the letter's link", value: "pwl_9f31…" },
     Sample { name: "refresh_token", what: "A refresh token", value: "rt_5d0c…" },
+    Sample { name: "payment_id", what: "The payment", value: "2c55d0b8-3c52-4f0b-9d0e-8d7a4f3c1b77" },
+    Sample { name: "month", what: "The month, as 2026-01.csv", value: "2026-01.csv" },
+    Sample { name: "provider", what: "The payment provider's name", value: "http" },
     Sample { name: "password", what: "A password", value: "Change-me-1" },
 ];
 

@@ -8,7 +8,7 @@ use tandem_model::ErrorCode::{
 use crate::api::openapi::operation::{Operation, delete, get, post};
 
 /// A record of a list.
-const RECORD: &str =
+pub(super) const RECORD: &str =
     "account_id:id answer_time:time? billsec:int bridge_uuid:uuid? call_direction:inbound|outbound
   caller_id_name caller_id_number campaign_id? carrier_ip? codec? context cost:num created_at:time currency
   customer_endpoint? destination_number duration:int end_time:time failure_code? failure_reason? hangup_cause?
@@ -17,18 +17,18 @@ const RECORD: &str =
   sip_user_agent? start_time:time streaming_cost:num terminated_to? total_cost:num trunk_id? updated_at:time uuid:uuid
   occurrences*:int";
 /// A record read by itself: no nulls.
-const SINGLE: &str =
+pub(super) const SINGLE: &str =
     "account_id:id answer_time billsec:int bridge_uuid call_direction:inbound|outbound caller_id_name
   caller_id_number campaign_id carrier_ip codec context cost:num created_at:time currency customer_endpoint
   destination_number duration:int end_time:time failure_code failure_reason hangup_cause hangup_cause_code:int
   hangup_cause_name hangup_disposition hangup_source id:int jitter:num mos:num network_addr origination_region
   packet_loss:int progress_time region ring_time:int sip_call_id sip_user_agent start_time:time streaming_cost:int
   terminated_to total_cost:num trunk_id updated_at:time uuid:uuid occurrences*";
-const SUMMARY: &str =
+pub(super) const SUMMARY: &str =
     "summary:{answerRate:num answeredCalls:int avgCallDuration last_call_at totalCalls:int total_billable_seconds:int
   total_cost:num total_duration_seconds:int}";
-const PAGINATION: &str = "pagination:{page:int per_page:int total:int pages:int has_next:bool has_prev:bool}";
-const FILTERS: &str =
+pub(super) const PAGINATION: &str = "pagination:{page:int per_page:int total:int pages:int has_next:bool has_prev:bool}";
+pub(super) const FILTERS: &str =
     "page:int(1..)=1 per_page:int(1..100)=20 start_date end_date from_number to_number call_direction:inbound|outbound
   context:voice-api|sip-trunking min_duration:int(0..) hangup_cause hangup_disposition sip_call_id bridge_uuid:uuid
   campaign_id search";

@@ -4,9 +4,11 @@ use tandem_model::ErrorCode::{CapabilityMissing, Conflict, InsufficientBalance, 
 
 use crate::api::openapi::operation::{Operation, get, post};
 
-const ME: &str = "{id:uuid account_id:int name slug company auth_id:id email phone billing_model is_active:bool
+/// The profile but for the balance.
+pub(super) const PROFILE: &str =
+    "id:uuid account_id:int name slug company auth_id:id email phone billing_model is_active:bool
   is_verified:bool max_accounts:int can_create_accounts:bool can_create_pricing_tiers:bool can_view_cdrs:bool
-  can_transfer_balance:bool default_pricing_tier_id account_count:int balance:money created_at:time updated_at:time}";
+  can_transfer_balance:bool default_pricing_tier_id account_count:int created_at:time updated_at:time";
 
 const CUSTOMER: &str = "{name email phone description? gstin? gst_status? tds_enabled:bool tds_percentage:int business_type
   id auth_id:id api_id:uuid account_type role postpaid:bool address? city? state? timezone? country zip_code? company
@@ -21,7 +23,7 @@ const CUSTOMER: &str = "{name email phone description? gstin? gst_status? tds_en
 
 pub(super) fn entries() -> Vec<Operation> {
     vec![
-        get("/partner/me", "Read the partner's profile, capabilities and balance").answers(200, ME),
+        get("/partner/me", "Read the partner's profile, capabilities and balance").answers(200, &format!("{{{PROFILE} balance:money}}")),
         get("/partner/accounts", "List customers, newest first")
             .note("search is part of a name or e-mail address.")
             .query("page:int(1..)=1 per_page:int(1..100)=20 search")
