@@ -98,7 +98,9 @@ fn wrong_values(field: &Field) -> Vec<Value> {
             let past = past.into_iter().flatten().map(Value::from);
             past.chain([json!("x"), json!(1.5), json!(1e300)]).collect()
         }
-        Shape::Number => vec![json!("x"), json!(-1), json!(0), json!(1e300)],
+        // An amount that must be there is of something.
+        Shape::Number if field.required => vec![json!("x"), json!(-1), json!(0), json!(1e300)],
+        Shape::Number => vec![json!("x"), json!(-1), json!(1e300)],
         Shape::Flag => vec![json!("perhaps"), json!(7)],
     };
     values.extend([json!({"x": 1}), json!([1])]);

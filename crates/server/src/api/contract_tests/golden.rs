@@ -27,7 +27,8 @@ async fn every_operation_answers_its_golden_body_in_every_dialect() {
     let mut wrong = Vec::new();
     let mut files: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for operation in operations() {
-        if operation.status == 501 || HELD_ELSEWHERE.contains(&(operation.method, operation.pattern.as_str())) {
+        if operation.status == 501 || HELD_ELSEWHERE.contains(&(operation.method, operation.pattern.as_str()))
+        {
             continue;
         }
         let name = format!("{} {}", operation.method, operation.pattern);

@@ -6,9 +6,13 @@ use super::world::{Request, World};
 use crate::api::openapi::{Operation, Who, operations};
 use crate::api::tests::Login;
 
-/// Reads that show nothing of the owner's own: what is for sale, kinds of ledger lines.
-const WITHOUT_CANARY: [&str; 2] =
-    ["/Account/{auth_id}/inventory/numbers", "/Account/{auth_id}/transactions/reference-types"];
+/// Reads that show nothing of the owner's own: what is for sale and for how much, kinds of ledger lines, a list that is empty.
+const WITHOUT_CANARY: [&str; 4] = [
+    "/Account/{auth_id}/inventory/numbers",
+    "/Account/{auth_id}/transactions/reference-types",
+    "/Account/{auth_id}/channel-pricing-preview",
+    "/Account/{auth_id}/channel-subscriptions",
+];
 
 /// Somebody else, and the path it tries.
 struct Try<'w> {
@@ -44,7 +48,7 @@ fn tries<'w>(world: &'w World, operation: &Operation) -> Vec<Try<'w>> {
             // Another's ids, or one's own lists, under one's own path.
             let own = world.example_with(operation, "auth_id", &facts.sibling.id);
             let names_more =
-                operation.parameters().iter().any(|name| !matches!(*name, "auth_id" | "currency"));
+                operation.parameters().iter().any(|name| !matches!(*name, "auth_id" | "currency" | "month"));
             add("sibling, own path", Some(&facts.sibling), &own, !names_more);
             if names_more {
                 let own = world.example_with(operation, "auth_id", &facts.sub.id);

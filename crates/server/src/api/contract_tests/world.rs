@@ -91,32 +91,21 @@ impl World {
     /// The example request, about what is the owner's.
     pub(super) fn example(&self, operation: &Operation) -> Request {
         let value = |name: &str| self.facts.value(operation, name);
-        let query: Vec<String> = operation
-            .query
-            .iter()
-            .filter(|field| field.required || !matches!(field.shape, Shape::Whole { .. }))
-            .filter_map(|field| {
-                let example = match field.example.as_ref()? {
-                    Value::String(text) => replaced(text, &value),
-                    other => other.to_string(),
-                };
-                Some(format!("{}={example}", field.name))
-            })
-            .collect();
-        let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
         Request {
             method: operation.method,
-            path: format!("{}{query}", replaced(&operation.pattern, &value)),
+            path: replaced(&operation.pattern, &value) + &query(operation, &value),
             body: operation.example().map(|body| replaced_in(&body, &value)),
         }
     }
 
     /// The same with one parameter of the path replaced.
     pub(super) fn example_with(&self, operation: &Operation, parameter: &str, other: &str) -> Request {
-        let value = |name: &str| {
-            if name == parameter { Some(other.to_owned()) } else { self.facts.value(operation, name) }
-        };
-        Request { path: replaced(&operation.pattern, &value), ..self.example(operation) }
+        let value = |name: &str| self.facts.value(operation, name);
+        let path = |name: &str| if name == parameter { Some(other.to_owned()) } else { value(name) };
+        Request {
+            path: replaced(&operation.pattern, &path) + &query(operation, &value),
+            ..self.example(operation)
+        }
     }
 
     /// Status and text of the answer.
@@ -135,6 +124,23 @@ impl World {
         let (status, _, text) = self.house.bytes(request.method, &path, &headers, body.into_bytes()).await;
         (status, text)
     }
+}
+
+/// The example's query: whole numbers that may be left out are.
+fn query(operation: &Operation, value: &dyn Fn(&str) -> Option<String>) -> String {
+    let parts = operation
+        .query
+        .iter()
+        .filter(|field| field.required || !matches!(field.shape, Shape::Whole { .. }))
+        .filter_map(|field| {
+            let example = match field.example.as_ref()? {
+                Value::String(text) => replaced(text, value),
+                other => other.to_string(),
+            };
+            Some(format!("{}={example}", field.name))
+        });
+    let query = parts.collect::<Vec<_>>().join("&");
+    if query.is_empty() { query } else { format!("?{query}") }
 }
 
 impl Facts {
@@ -258,7 +264,11 @@ async fn build() -> Facts {
     let record = record(&owner);
     let record_id = record.uuid.to_string();
     house.submit(RefuseCall { record, events: Vec::new() }).await;
-    let theirs = self::record(&other);
+    let theirs = CallRecord {
+        caller_id_name: "somebody".to_owned(),
+        caller_id_number: "918045679999".to_owned(),
+        ..self::record(&other)
+    };
     house.submit(RefuseCall { record: theirs, events: Vec::new() }).await;
 
     let folder = tempfile::tempdir().unwrap();

@@ -19,9 +19,9 @@ use axum::routing::get;
 
 #[cfg(test)]
 pub(crate) use coverage::{DIALECTS, GOLDEN};
-pub(crate) use operation::Operation;
 #[cfg(test)]
 pub(crate) use operation::JSON;
+pub(crate) use operation::Operation;
 #[cfg(test)]
 pub(crate) use operation::Who;
 #[cfg(test)]

@@ -27,7 +27,8 @@ pub(super) const SINGLE: &str =
 pub(super) const SUMMARY: &str =
     "summary:{answerRate:num answeredCalls:int avgCallDuration last_call_at totalCalls:int total_billable_seconds:int
   total_cost:num total_duration_seconds:int}";
-pub(super) const PAGINATION: &str = "pagination:{page:int per_page:int total:int pages:int has_next:bool has_prev:bool}";
+pub(super) const PAGINATION: &str =
+    "pagination:{page:int per_page:int total:int pages:int has_next:bool has_prev:bool}";
 pub(super) const FILTERS: &str =
     "page:int(1..)=1 per_page:int(1..100)=20 start_date end_date from_number to_number call_direction:inbound|outbound
   context:voice-api|sip-trunking min_duration:int(0..) hangup_cause hangup_disposition sip_call_id bridge_uuid:uuid

@@ -7,12 +7,14 @@ use tandem_model::ErrorCode::{
 
 use crate::api::openapi::operation::{Operation, Who, get, post, put};
 
-const SUBSCRIPTION: &str = "{id:uuid account_id:int resource_type:concurrent_calls|cps quantity:int monthly_cost currency status
+const SUBSCRIPTION: &str =
+    "{id:uuid account_id:int resource_type:concurrent_calls|cps quantity:int monthly_cost currency status
   last_billing_date:time next_billing_date:time purchased_at:time cancelled_at:time? cancellation_reason?
   is_active:bool created_at:time updated_at:time}";
 const ALERTS: &str =
     "{account_id:id currency low_balance_threshold:num low_balance_url:url? low_balance_email:email?}";
-const PAYMENT: &str = "{payment_id:uuid account_id:id status amount:num currency provider provider_reference checkout_url:url
+const PAYMENT: &str =
+    "{payment_id:uuid account_id:id status amount:num currency provider provider_reference checkout_url:url
   reason? created_at:time updated_at:time completed_at:time?}";
 const SETTLED: &str = "{payment_id:uuid result:credited|failed|repeated}";
 

@@ -8,7 +8,8 @@ pub(super) const NUMBER: &str =
     "id:uuid account_id e164 country capabilities:{voice:bool sms:bool mms:bool fax:bool} status provider
   setup_fee:int monthly_fee:int currency voice_enabled:bool tags:[str] is_blocked:bool created_at:time updated_at:time
   is_trial_number:bool minimum_commitment_months:int aadhaar_verification_required:bool aadhaar_verified:bool region?";
-pub(super) const OWNED: &str = "application_id? purchased_at:time last_billing_date:time? next_billing_date:time? source
+pub(super) const OWNED: &str =
+    "application_id? purchased_at:time last_billing_date:time? next_billing_date:time? source
   released_at:time? trunk_group_id?";
 
 pub(super) fn entries() -> Vec<Operation> {

@@ -12,13 +12,14 @@ const LEDGER: &str = "{account_auth_id:id transactions:[{id:uuid account_id:id b
   summary:{total_transactions:int total_debit:num total_credit:int net_amount:num
   by_reference_type:[{reference_type total_debit:num total_credit:int count:int}]}
   total:int page:int per_page:int total_pages:int}";
-const LEDGER_QUERY: &str =
-    "page:int(1..)=1 per_page:int(1..200)=50 from_date to_date transaction_type:recharge|debit|refund|transfer";
+const LEDGER_QUERY: &str = "page:int(1..)=1 per_page:int(1..200)=50 from_date to_date transaction_type:recharge|debit|refund|transfer";
 const SUMS: &str = "total_calls:int answered_calls:int total_minutes:num total_cost";
 const WAY: &str = "{total_calls:int answered_calls:int total_minutes:num}";
-const MOVED: &str = "{success:bool slots:int resource:concurrent_calls|cps from_account:id to_account:id transfer_reference
+const MOVED: &str =
+    "{success:bool slots:int resource:concurrent_calls|cps from_account:id to_account:id transfer_reference
   partner_remaining:int customer_effective:int message}";
-const MOVE: &str = r#"resource:concurrent_calls|cps="concurrent_calls" slots!:int(1..10000)=1 description:str(500)="March""#;
+const MOVE: &str =
+    r#"resource:concurrent_calls|cps="concurrent_calls" slots!:int(1..10000)=1 description:str(500)="March""#;
 
 fn overview() -> String {
     format!(
