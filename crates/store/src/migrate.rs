@@ -127,9 +127,18 @@ mod tests {
 
     #[test]
     fn the_pair_declares_the_same_tables_and_columns() {
+        // Triggers and their functions have each database's own words.
         let words = |text: &str| -> Vec<String> {
+            let mut in_trigger = false;
             text.lines()
                 .filter(|line| !line.trim_start().starts_with("--"))
+                .filter(|line| {
+                    let began = line.starts_with("create trigger") || line.starts_with("create function");
+                    let is_of_trigger = in_trigger || began;
+                    in_trigger =
+                        is_of_trigger && !matches!(*line, "end;" | "end $$;") && !line.ends_with("();");
+                    !is_of_trigger
+                })
                 .map(|line| {
                     line.replace("integer primary key autoincrement", "IDENTITY")
                         .replace("bigint generated always as identity primary key", "IDENTITY")
