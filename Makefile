@@ -16,7 +16,7 @@ run: ## Install what is missing, build, start a phone company, make one call eac
 build: ## Build the one binary
 	@scripts/build
 
-release: ## The binary to ship: optimised as a whole, by the profile of real calls (15 to 20 minutes the first time)
+release: ## The binary to ship: optimised as a whole, by the profile of real calls (builds twice the first time)
 	@scripts/install bench
 	@scripts/release
 
