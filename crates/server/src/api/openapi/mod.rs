@@ -46,13 +46,13 @@ pub(crate) fn coverage_page() -> String {
     coverage::page()
 }
 
-/// `/openapi.json` and `/docs`, and `next` for everything else.
-pub(crate) fn router(next: Router) -> Router {
+/// `/openapi.json` and `/docs`, and `next` for everything else. `speaks_tls`: the API has a certificate of its own.
+pub(crate) fn router(next: Router, speaks_tls: bool) -> Router {
     let document: &'static str = document_text().leak();
     let json = async move || ([(header::CONTENT_TYPE, "application/json")], document).into_response();
     Router::new()
         .route("/openapi.json", get(json))
-        .route("/docs", get(async |headers: HeaderMap| page::page(&headers)))
+        .route("/docs", get(async move |headers: HeaderMap| page::page(&headers, speaks_tls)))
         .route("/docs/style.css", get(page::style))
         .route("/docs/search.js", get(page::script))
         .fallback_service(next)

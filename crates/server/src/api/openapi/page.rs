@@ -75,14 +75,14 @@ struct Refused {
     title: &'static str,
 }
 
-/// `GET /docs`.
-pub(super) fn page(headers: &HeaderMap) -> Response {
+/// `GET /docs`. Its commands name the server as the reader reached it: by TLS of ours, or of a proxy that says so.
+pub(super) fn page(headers: &HeaderMap, speaks_tls: bool) -> Response {
     static PAGE: OnceLock<Result<String, String>> = OnceLock::new();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let is_plain = |host: &&str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
     let host = host.filter(is_plain).unwrap_or("127.0.0.1");
     let forwarded = headers.get("x-forwarded-proto").and_then(|scheme| scheme.to_str().ok());
-    let scheme = if forwarded == Some("https") { "https" } else { "http" };
+    let scheme = if speaks_tls || forwarded == Some("https") { "https" } else { "http" };
     match PAGE.get_or_init(|| rendered().map_err(|error| error.to_string())) {
         Ok(page) => with_policy(Html(page.replace(BASE, &format!("{scheme}://{host}"))).into_response()),
         Err(error) => {
@@ -266,15 +266,17 @@ mod tests {
 
     #[test]
     fn a_host_is_told_in_the_commands_only_if_it_is_one() {
-        let with = |host: &'static str| {
+        let with = |host: &'static str, speaks_tls| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, HeaderValue::from_static(host));
-            page(&headers)
+            page(&headers, speaks_tls)
         };
-        for (host, told) in
-            [("api.shop.example:8080", "http://api.shop.example:8080"), ("a\"><script>", "http://127.0.0.1")]
-        {
-            let body = with(host).into_body();
+        for (host, speaks_tls, told) in [
+            ("api.shop.example:8080", false, "http://api.shop.example:8080"),
+            ("api.shop.example", true, "https://api.shop.example"),
+            ("a\"><script>", false, "http://127.0.0.1"),
+        ] {
+            let body = with(host, speaks_tls).into_body();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let bytes = runtime.block_on(axum::body::to_bytes(body, usize::MAX)).unwrap();
             let text = String::from_utf8(bytes.to_vec()).unwrap();
