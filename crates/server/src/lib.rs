@@ -14,6 +14,7 @@ mod dev;
 mod directory;
 pub mod doctor;
 pub mod egress;
+mod folder;
 mod heartbeat;
 mod janitor;
 mod kyc;

@@ -37,7 +37,7 @@ use crate::sounds::{Espeak, SoundLibrary};
 use crate::timeline::{Timelines, Unwatched};
 use crate::transports::Transports;
 use crate::webhooks::{CallDocuments, DeliveryEngine, DocumentFetcher};
-use crate::{janitor, reset_page};
+use crate::{folder, janitor, reset_page};
 
 /// Orphans' peers get this long to answer before their calls are settled: three sendings of a SIP message.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -261,6 +261,7 @@ impl Node {
         });
         let mut routes = kyc_page(kyc, reset_page::router(state.clone(), api::router(state.clone())));
         tasks.spawn(janitor::run(writer.clone(), cancel.clone()));
+        tasks.spawn(folder::run(store.reader(), writer.clone(), cancel.clone()));
         if options.dev {
             routes = crate::dev::router(state.clone(), mailbox).fallback_service(routes);
         }

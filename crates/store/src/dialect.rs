@@ -57,3 +57,11 @@ pub(crate) const LEASE_DUE: Fragment = Fragment {
 /// SQLite has one writer and nothing to lock.
 pub(crate) const LOCK_ACCOUNTS: &str =
     "select auth_id from account where auth_id = any($1) order by auth_id for update";
+
+/// The newest call record, and for PostgreSQL which transactions are under way: the oldest, and the one to come.
+pub(crate) const RECORD_BOUNDS: Fragment = Fragment {
+    sqlite: "select coalesce(max(id), 0) as newest, 0 as oldest_xid, 0 as next_xid from call_record",
+    postgres: "select coalesce(max(id), 0) as newest,
+        cast(cast(pg_snapshot_xmin(pg_current_snapshot()) as text) as bigint) as oldest_xid,
+        cast(cast(pg_snapshot_xmax(pg_current_snapshot()) as text) as bigint) as next_xid from call_record",
+};

@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(8, "0008_audit_and_settings"),
     migration!(9, "0009_capacity"),
     migration!(10, "0010_money"),
+    migration!(11, "0011_folded_records"),
 ];
 
 const CREATE_TABLE: &str =

@@ -187,6 +187,11 @@ impl Row {
         self.columns.iter().map(String::as_str).zip(&self.values)
     }
 
+    /// Every value, in the order of its columns.
+    pub(crate) fn values(&self) -> &[Value<'static>] {
+        &self.values
+    }
+
     /// The value at a position, counted from 0.
     pub fn value_at(&self, index: usize) -> Result<&Value<'static>, StoreError> {
         self.values.get(index).ok_or_else(|| StoreError::Data(format!("no column at {index}")))

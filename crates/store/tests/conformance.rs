@@ -15,6 +15,8 @@ mod capacity;
 mod configuration;
 #[path = "conformance/endpoints.rs"]
 mod endpoints;
+#[path = "conformance/fold.rs"]
+mod fold;
 #[path = "conformance/kyc.rs"]
 mod kyc;
 #[path = "conformance/ledger_model.rs"]

@@ -17,7 +17,6 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("/Account/{auth_id}/Recording", "The list of recordings"),
     ("/Account/{auth_id}/Recording/{*rest}", "Reading and deleting recordings over the API"),
     ("/Account/{auth_id}/export/recording", "Exporting recordings"),
-    ("/Account/{auth_id}/cdr/export", "Exporting call records"),
     ("/Account/{auth_id}/Call/{call_uuid}/Play", "Playing audio into a live call"),
     ("/Account/{auth_id}/Call/{call_uuid}/Speak", "Speaking into a live call"),
     ("/Account/{auth_id}/Call/{call_uuid}/Record", "Recording a live call on request"),

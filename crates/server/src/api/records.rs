@@ -1,4 +1,7 @@
-//! Call records (REST reference §13): list, search, recent, one.
+//! Call records (REST reference §13): list, search, recent, one; [`export`] writes them as CSV.
+
+mod csv;
+mod export;
 
 use axum::extract::{Path, State};
 use axum::routing::get;
@@ -16,6 +19,7 @@ use super::json::{instant, money, optional_instant};
 use super::lenient::{Fields, invalid};
 use super::{ApiError, AppState, Query, Reply, Routes};
 use crate::auth::Scoped;
+pub(super) use export::Exports;
 
 /// Rows of a page: by default, and at most.
 const PER_PAGE: u64 = 20;
@@ -29,6 +33,7 @@ pub(super) fn routes() -> Routes {
         .route("/Account/{auth_id}/cdr", get(list))
         .route("/Account/{auth_id}/cdr/search", get(search))
         .route("/Account/{auth_id}/cdr/recent", get(recent))
+        .route("/Account/{auth_id}/cdr/export", get(export::export))
         .route("/Account/{auth_id}/cdr/{call_uuid}", get(read))
 }
 
@@ -290,9 +295,8 @@ pub(super) async fn listed(
 ) -> Result<Listed, ApiError> {
     let paging = paging(fields);
     let filter = filter(fields)?;
-    let RecordPage { mut records, total } =
-        state.reader.call_records(whose, &filter, paging.offset, paging.size as u32).await?;
-    let sums = state.reader.call_record_summary(whose, &filter).await?;
+    let (page, sums) = state.reader.call_list(whose, &filter, paging.offset, paging.size as u32).await?;
+    let RecordPage { mut records, total } = page;
     if let RecordsOf::SubAccount(sub) = whose {
         for record in &mut records {
             record.account = sub.clone();
@@ -359,8 +363,11 @@ async fn recent(
     Query(mut fields): Query<Fields>,
 ) -> Result<Reply, ApiError> {
     let size = paging(&mut fields).size as u32;
-    let found = state.reader.call_records(whose(&scoped), &RecordFilter::default(), 0, size).await?;
-    let rows: Vec<_> = found.records.into_iter().map(view).collect();
+    let mut records = state.reader.newest_call_records(whose(&scoped), size).await?;
+    for record in &mut records {
+        record.account = scoped.id().clone();
+    }
+    let rows: Vec<_> = records.into_iter().map(view).collect();
     Ok(Reply::ok(json!({ "account_id": scoped.id(), "count": rows.len(), "data": rows, "success": true })))
 }
 

@@ -61,6 +61,7 @@ pub(crate) fn router(state: AppState) -> Router {
         RequestLimits { timeout: Duration::from_millis(api.timeout_ms), body_bytes: api.body_limit_bytes };
     let asked = Arc::new(Limits::new(api));
     let speaks_tls = !api.tls_certificate.is_empty();
-    let rest = enclosed(router.layer(Extension(asked)).with_state(state), canonical, limits);
+    let router = router.layer(Extension(asked)).layer(Extension(records::Exports::default()));
+    let rest = enclosed(router.with_state(state), canonical, limits);
     openapi::router(rest, speaks_tls)
 }

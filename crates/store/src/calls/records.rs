@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use tandem_model::{AccountId, CallDirection, CallId, HangupText, Money};
 
+use super::days::{Days, Stretch};
+use super::entry::EntryFilter;
 use super::record::{CallContext, CallRecord, record_of};
 use crate::conditions::Conditions;
+use crate::value::Row;
 use crate::{Reader, StoreError};
 
 /// Whose records.
@@ -64,7 +67,7 @@ pub struct RecordFilter {
     pub context: Option<CallContext>,
     /// Campaign.
     pub campaign_id: Option<String>,
-    /// Substring of caller, callee or uuid.
+    /// Substring of caller or callee, or a call's whole id.
     pub search: Option<String>,
     /// How it ended.
     pub status: Option<RecordStatus>,
@@ -96,8 +99,22 @@ pub struct RecordSummary {
     pub last_call_at: Option<Timestamp>,
 }
 
+impl RecordSummary {
+    /// A row with its columns.
+    pub(super) fn of(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            total: row.count("total")?,
+            answered: row.count("answered")?,
+            duration_s: row.count("duration_s")?,
+            billsec: row.count("billsec")?,
+            cost: row.money("cost")?,
+            last_call_at: row.opt_instant("last_call_at")?,
+        })
+    }
+}
+
 impl RecordFilter {
-    fn conditions<'v>(&'v self, whose: RecordsOf<'v>) -> Conditions<'v> {
+    pub(super) fn conditions<'v>(&'v self, whose: RecordsOf<'v>) -> Conditions<'v> {
         let (clause, id) = match whose {
             RecordsOf::Account(id) => ("account_id = ?", id),
             RecordsOf::SubAccount(id) => ("sub_account = ?", id),
@@ -112,6 +129,7 @@ impl RecordFilter {
             Some(RecordStatus::NoAnswer) => (Some(0), Some(HangupText::NoAnswer), false),
             Some(RecordStatus::Failed) => (Some(0), None, true),
         };
+        let search_uuid = self.search_uuid();
         let other_than = |text: HangupText| is_not.then(|| text.as_str());
         // Numbers and uuids have one case, so that `like` means the same on both databases.
         Conditions::new(clause, id)
@@ -131,10 +149,16 @@ impl RecordFilter {
             .and("hangup_disposition = ?", self.hangup_disposition.as_ref())
             .and("context = ?", self.context.map(CallContext::as_str))
             .and("campaign_id = ?", self.campaign_id.as_ref())
+            .and("uuid = ?", search_uuid)
             .and(
-                "(caller_id_number like ? escape '\\' or destination_number like ? escape '\\' or uuid like ? escape '\\')",
-                self.search.as_deref().map(contains),
+                "(caller_id_number like ? escape '\\' or destination_number like ? escape '\\')",
+                self.search.as_deref().filter(|_| search_uuid.is_none()).map(contains),
             )
+    }
+
+    /// The call that `search` names, if it is a call's whole id.
+    pub(super) fn search_uuid(&self) -> Option<CallId> {
+        self.search.as_deref().and_then(|text| text.parse().ok())
     }
 }
 
@@ -144,33 +168,53 @@ pub(crate) fn contains(needle: &str) -> String {
     format!("%{literal}%")
 }
 
+/// Passing over so many records costs less than asking the days about them.
+const SHALLOW: u64 = 1_000;
+
 impl Reader {
-    /// A page of somebody's records, newest first.
-    pub async fn call_records<'r>(
+    /// A page of somebody's records, newest first, and what all that match add up to.
+    ///
+    /// Sums without filters, or of whole days, come from the daily roll-up, as does the place of a deep page; numbers,
+    /// direction, length and ending are looked for in slices; the rest reads the records themselves.
+    pub async fn call_list<'r>(
         &self,
         whose: impl Into<RecordsOf<'r>>,
         filter: &RecordFilter,
         offset: u64,
         limit: u32,
-    ) -> Result<RecordPage, StoreError> {
-        let matching = filter.conditions(whose.into());
-        let count = format!("select count(*) as n from call_record{}", matching.sql());
-        let total = self.query_one(count, matching.params()).await?.map_or(Ok(0), |row| row.count("n"))?;
-        let mut sql =
-            format!("select * from call_record{} order by start_time desc, id desc", matching.sql());
-        let (tail, params) = matching.page(limit, offset);
-        sql.push_str(&tail);
-        let rows = self.query(sql, &params).await?;
-        Ok(RecordPage { records: rows.iter().map(record_of).collect::<Result<_, _>>()?, total })
+    ) -> Result<(RecordPage, RecordSummary), StoreError> {
+        let whose = whose.into();
+        if let Some(days) = Days::of(filter) {
+            let Some(summary) = self.summary_of_days(whose, days).await? else {
+                return self.read_through(whose, filter, offset, limit).await;
+            };
+            let is_shallow = offset < SHALLOW && !matches!(whose, RecordsOf::CustomersOf(_));
+            let stretch = match offset {
+                _ if limit == 0 || offset >= summary.total => None,
+                _ if is_shallow => Some(Stretch { from_micros: i64::MIN, before_micros: i64::MAX, offset }),
+                _ => Some(self.stretch(whose, days, offset, limit).await?),
+            };
+            let records = match stretch {
+                Some(stretch) => self.page(whose, filter, stretch, limit).await?,
+                None => Vec::new(),
+            };
+            return Ok((RecordPage { records, total: summary.total }, summary));
+        }
+        match EntryFilter::of(filter) {
+            Some(entries) => self.search_entries(whose, &entries, offset, limit).await,
+            None => self.read_through(whose, filter, offset, limit).await,
+        }
     }
 
-    /// What the matching records add up to.
-    pub async fn call_record_summary<'r>(
+    /// Any filter, by the records themselves.
+    async fn read_through(
         &self,
-        whose: impl Into<RecordsOf<'r>>,
+        whose: RecordsOf<'_>,
         filter: &RecordFilter,
-    ) -> Result<RecordSummary, StoreError> {
-        let matching = filter.conditions(whose.into());
+        offset: u64,
+        limit: u32,
+    ) -> Result<(RecordPage, RecordSummary), StoreError> {
+        let matching = filter.conditions(whose);
         let sql = format!(
             "select count(*) as total, count(answer_time) as answered,
                cast(coalesce(sum(duration), 0) as bigint) as duration_s,
@@ -180,17 +224,65 @@ impl Reader {
              from call_record{}",
             matching.sql()
         );
-        let Some(row) = self.query_one(sql, matching.params()).await? else {
-            return Ok(RecordSummary::default());
+        let row = self.query_one(sql, matching.params()).await?;
+        let summary = row.as_ref().map(RecordSummary::of).transpose()?.unwrap_or_default();
+        let stretch = Stretch { from_micros: i64::MIN, before_micros: i64::MAX, offset };
+        let records = match summary.total > offset && limit > 0 {
+            true => self.page(whose, filter, stretch, limit).await?,
+            false => Vec::new(),
         };
-        Ok(RecordSummary {
-            total: row.count("total")?,
-            answered: row.count("answered")?,
-            duration_s: row.count("duration_s")?,
-            billsec: row.count("billsec")?,
-            cost: row.money("cost")?,
-            last_call_at: row.opt_instant("last_call_at")?,
-        })
+        Ok((RecordPage { records, total: summary.total }, summary))
+    }
+
+    /// The page itself. Ids are found in the index alone; only the page's rows are read in full.
+    async fn page(
+        &self,
+        whose: RecordsOf<'_>,
+        filter: &RecordFilter,
+        stretch: Stretch,
+        limit: u32,
+    ) -> Result<Vec<CallRecord>, StoreError> {
+        let bound = |micros: i64, open: i64| (micros != open).then_some(micros);
+        let matching = filter
+            .conditions(whose)
+            .and("start_time >= ?", bound(stretch.from_micros, i64::MIN))
+            .and("start_time < ?", bound(stretch.before_micros, i64::MAX));
+        let found = format!("select id from call_record{} order by start_time desc, id desc", matching.sql());
+        let (tail, params) = matching.page(limit, stretch.offset);
+        let sql = format!(
+            "select * from call_record where id in ({found}{tail}) order by start_time desc, id desc"
+        );
+        self.query(sql, &params).await?.iter().map(record_of).collect()
+    }
+
+    /// A page of somebody's records, newest first.
+    pub async fn call_records<'r>(
+        &self,
+        whose: impl Into<RecordsOf<'r>>,
+        filter: &RecordFilter,
+        offset: u64,
+        limit: u32,
+    ) -> Result<RecordPage, StoreError> {
+        Ok(self.call_list(whose, filter, offset, limit).await?.0)
+    }
+
+    /// What the matching records add up to.
+    pub async fn call_record_summary<'r>(
+        &self,
+        whose: impl Into<RecordsOf<'r>>,
+        filter: &RecordFilter,
+    ) -> Result<RecordSummary, StoreError> {
+        Ok(self.call_list(whose, filter, 0, 0).await?.1)
+    }
+
+    /// Somebody's newest records, without counting the others.
+    pub async fn newest_call_records<'r>(
+        &self,
+        whose: impl Into<RecordsOf<'r>>,
+        limit: u32,
+    ) -> Result<Vec<CallRecord>, StoreError> {
+        let stretch = Stretch { from_micros: i64::MIN, before_micros: i64::MAX, offset: 0 };
+        self.page(whose.into(), &RecordFilter::default(), stretch, limit).await
     }
 
     /// One record, if it is the account's.
@@ -217,21 +309,6 @@ impl Reader {
     pub async fn has_call_record(&self, call: CallId) -> Result<bool, StoreError> {
         const HAS: &str = "select id from call_record where uuid = $1";
         Ok(self.query_one(HAS, &[call.into()]).await?.is_some())
-    }
-
-    /// The next slice of an export, oldest first, after the given integer id (0 to begin).
-    pub async fn call_records_after<'r>(
-        &self,
-        whose: impl Into<RecordsOf<'r>>,
-        filter: &RecordFilter,
-        after_id: u64,
-        limit: u32,
-    ) -> Result<Vec<CallRecord>, StoreError> {
-        let matching = filter.conditions(whose.into()).and("id > ?", Some(after_id));
-        let sql = format!("select * from call_record{} order by id", matching.sql());
-        let (tail, params) = matching.page(limit, 0);
-        let sql = sql + &tail;
-        self.query(sql, &params).await?.iter().map(record_of).collect()
     }
 }
 

@@ -109,13 +109,17 @@ on_both! {
         let summary = reader.call_record_summary(&account, &filter).await.unwrap();
         assert_eq!((summary.total, summary.answered, summary.billsec, summary.duration_s), (5, 4, 210, 230));
         assert_eq!((summary.cost, summary.last_call_at), (Money::from_micros(7_500_000), Some(at(4))));
-        let (mut after, mut exported) = (0, 0);
+        let (mut cursor, mut exported) = (ExportCursor::default(), Vec::new());
         loop {
-            let slice = reader.call_records_after(&account, &filter, after, 2).await.unwrap();
-            let Some(last) = slice.last() else { break };
-            (after, exported) = (last.id, exported + slice.len());
+            let (rows, next) = reader.export_records(&account, &filter, cursor, 2).await.unwrap();
+            if rows.is_empty() {
+                break;
+            }
+            cursor = next;
+            exported.extend(rows.iter().map(|row| row.values()[36].clone()));
         }
-        assert_eq!(exported, 5);
+        let newest_first = [4, 3, 2, 1, 0].map(|n| tandem_store::Value::from(at(n)));
+        assert_eq!(exported, newest_first);
         let empty = reader.call_record_summary(&AccountId::new("MA_NONE"), &filter).await.unwrap();
         assert_eq!(empty, RecordSummary::default());
         house.assert_clean().await;

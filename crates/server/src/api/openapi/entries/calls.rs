@@ -2,7 +2,7 @@
 
 use tandem_model::ErrorCode::{
     CallerIdNotOwned, ConcurrencyExceeded, CountryBarred, CpsExceeded, InsufficientBalance,
-    InvalidDestinationNumber, KycRequired, NotBuilt, NotFound,
+    InvalidDestinationNumber, KycRequired, NotBuilt, NotFound, RateLimited,
 };
 
 use crate::api::openapi::operation::{Operation, delete, get, post};
@@ -33,6 +33,10 @@ pub(super) const FILTERS: &str =
     "page:int(1..)=1 per_page:int(1..100)=20 start_date end_date from_number to_number call_direction:inbound|outbound
   context:voice-api|sip-trunking min_duration:int(0..) hangup_cause hangup_disposition sip_call_id bridge_uuid:uuid
   campaign_id search";
+/// The same of an export, which has no pages.
+const EXPORT_FILTERS: &str =
+    "start_date end_date from_number to_number call_direction:inbound|outbound context:voice-api|sip-trunking
+  min_duration:int(0..) hangup_cause hangup_disposition sip_call_id bridge_uuid:uuid campaign_id search";
 
 fn calls() -> Vec<Operation> {
     let list = "/Account/{auth_id}/Call";
@@ -97,6 +101,12 @@ pub(super) fn entries() -> Vec<Operation> {
         get("/Account/{auth_id}/cdr/recent", "List the newest call records")
             .query("limit:int(1..100)=20")
             .answers(200, &format!("{{account_id:id count:int data:[{{{RECORD}}}] success:bool}}")),
+        get("/Account/{auth_id}/cdr/export", "Export call records as CSV")
+            .note("All that match, newest first, under the 43 keys of a record. One export of an account at a time; a client that takes nothing for 30 seconds is let go.")
+            .query(EXPORT_FILTERS)
+            .answers(200, "str")
+            .media("text/csv")
+            .refuses(&[RateLimited]),
         get("/Account/{auth_id}/cdr/{call_uuid}", "Read a call record")
             .answers(200, &format!("{{data:{{{SINGLE}}} success:bool}}"))
             .refuses(&[NotFound]),
