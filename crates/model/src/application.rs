@@ -52,4 +52,7 @@ pub struct ApplicationPlan {
     pub hangup: Option<UrlCall>,
     /// Told when an API call's far side rings.
     pub ring: Option<UrlCall>,
+    /// Told of an API call's ringing, answer and end, beside those two.
+    #[serde(default)]
+    pub status: Option<UrlCall>,
 }

@@ -35,6 +35,8 @@ pub enum EventKind {
     TrunkHangup,
     /// The far side of an API call rings.
     Ring,
+    /// An API call was answered and its document begins: told to its status URL.
+    StartApp,
     /// A leg steered by XML ended.
     Hangup,
     /// An event on a Dial leg (`DialAnswer`, `DialConnected`, `DialHangup`).
@@ -64,6 +66,7 @@ impl EventKind {
             Self::CallInitiated => "CallInitiated",
             Self::TrunkHangup | Self::Hangup => "Hangup",
             Self::Ring => "Ring",
+            Self::StartApp => "StartApp",
             Self::DialEvent => "DialEvent",
             Self::KycInitiated => "kyc.initiated",
             Self::KycSubmitted => "kyc.submitted",
@@ -80,7 +83,7 @@ impl EventKind {
         match self {
             Self::CallInitiated => DeliveryChannel::Trunk,
             Self::TrunkHangup => DeliveryChannel::DurableTrunk,
-            Self::Ring | Self::DialEvent => DeliveryChannel::Callback,
+            Self::Ring | Self::StartApp | Self::DialEvent => DeliveryChannel::Callback,
             Self::Hangup => DeliveryChannel::DurableCallback,
             Self::KycInitiated
             | Self::KycSubmitted

@@ -255,7 +255,12 @@ impl Node {
             reader: store.reader(),
             writer: writer.clone(),
             directory,
-            live: Some(Live { admission, engine: engine.clone(), certificate: certificate.clone() }),
+            live: Some(Live {
+                admission,
+                engine: engine.clone(),
+                waiting: api::WaitingCalls::default(),
+                certificate: certificate.clone(),
+            }),
             timelines,
             nudge,
         });

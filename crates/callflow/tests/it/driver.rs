@@ -53,6 +53,7 @@ pub(crate) fn setup() -> CallSetup {
             fallback: None,
             hangup: None,
             ring: None,
+            status: None,
         }),
         a_leg: ALegState::Unanswered,
         max_duration: Duration::from_hours(4),

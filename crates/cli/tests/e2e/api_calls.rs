@@ -155,15 +155,16 @@ async fn no_money(world: &World) {
 }
 
 async fn too_fast(world: &World) {
-    let customer = world.customer("hasty", 100.0, (2, 100)).await;
+    let customer = world.customer("hasty", 100.0, (1, 100)).await;
     let number = world.number(&customer).await;
     let body = order(world, &number, "919000000058");
-    let orders = (0..12).map(|_| world.api(&customer, "POST", "/Call/", Some(&body)));
+    let orders = (0..20).map(|_| world.api(&customer, "POST", "/Call/", Some(&body)));
     let replies = futures_util::future::join_all(orders).await;
     let fired = replies.iter().filter(|reply| reply.status == 200).count();
     let refused: Vec<_> = replies.iter().filter(|reply| reply.status == 429).collect();
-    assert_eq!(fired + refused.len(), 12);
-    assert!((2..=6).contains(&fired), "{fired} calls at once with 2 a second");
+    assert_eq!(fired + refused.len(), 20);
+    assert!((11..=14).contains(&fired), "{fired} calls taken at one a second with ten seconds of patience");
+    assert!(!refused.is_empty());
     for reply in &refused {
         let seconds = reply.headers.get("retry-after").and_then(|value| value.to_str().ok());
         assert!(
@@ -190,12 +191,96 @@ async fn too_many(world: &World) {
 
 async fn end_all(world: &World, customer: &Customer) {
     until("an end of all calls", || async {
-        for call in world.live_calls(customer).await {
+        let (queued, live) = (queued_calls(world, customer).await, world.live_calls(customer).await);
+        for call in queued.iter().chain(&live) {
             world.api(customer, "DELETE", &format!("/Call/{call}/"), None).await;
         }
-        let queued = world.api(customer, "GET", "/Call?status=queued", None).await.ok();
-        let none_queued = queued["calls"].as_array().is_some_and(Vec::is_empty);
-        (none_queued && world.live_calls(customer).await.is_empty()).then_some(())
+        (queued.is_empty() && live.is_empty()).then_some(())
     })
     .await;
+}
+
+async fn queued_calls(world: &World, customer: &Customer) -> Vec<String> {
+    let queued = world.api(customer, "GET", "/Call?status=queued", None).await.ok();
+    let calls = queued["calls"].as_array().expect("a list");
+    calls.iter().filter_map(|call| call.as_str().map(str::to_owned)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_beyond_the_second_wait_for_their_turn_and_can_be_taken_back() {
+    let (world, carrier) = world().await;
+    let customer = world.customer("patient", 100.0, (1, 100)).await;
+    let number = world.number(&customer).await;
+    let to = ["919000000061", "919000000062", "919000000063", "919000000064", "919000000065"];
+    let bulk = order(&world, &number, &to.join("<"));
+    let fired = world.api(&customer, "POST", "/Call/", Some(&bulk)).await.ok();
+    let calls: Vec<String> = (0..to.len())
+        .map(|index| {
+            let destination = &fired["destinations"][index];
+            assert_eq!(destination["to"], to[index], "{fired}");
+            text(destination, "call_uuid")
+        })
+        .collect();
+    assert_eq!(fired["request_uuid"].as_array().map(Vec::len), Some(to.len()), "{fired}");
+
+    let queued = queued_calls(&world, &customer).await;
+    assert!(queued.len() >= 3, "one is dialled at once, the others wait: {queued:?}");
+    assert!(!queued.contains(&calls[0]));
+    let waiting = world.api(&customer, "GET", &format!("/Call/{}/?status=queued", calls[4]), None).await.ok();
+    assert_eq!((&waiting["call_status"], &waiting["to"]), (&json!("queued"), &json!(to[4])));
+    let live = world.api(&customer, "GET", &format!("/Call/{}/?status=live", calls[4]), None).await;
+    assert_eq!(live.status, 404, "it does not live yet");
+
+    let cancelled = world.api(&customer, "DELETE", &format!("/Call/{}/", calls[4]), None).await;
+    assert_eq!(cancelled.status, 204, "{}", cancelled.body);
+    let legacy = world.api(&customer, "DELETE", &format!("/Request/{}/", calls[3]), None).await;
+    assert_eq!(legacy.status, 204, "{}", legacy.body);
+    for call in [&calls[3], &calls[4]] {
+        let record = world.record(&customer, call).await;
+        assert_eq!((&record["hangup_cause_code"], &record["billsec"]), (&json!(1000), &json!(0)), "{record}");
+        assert_eq!(record["hangup_source"], "API Request");
+        let about = events(&world, &customer, call, "Hangup").await;
+        assert_eq!(about.len(), 1, "neither rung nor answered");
+        let again = world.api(&customer, "DELETE", &format!("/Call/{call}/"), None).await;
+        assert_eq!(again.status, 404);
+    }
+    for call in &calls[..3] {
+        events(&world, &customer, call, "StartApp").await;
+    }
+    let invited: Vec<usize> = to.iter().map(|to| carrier.invited(&format!("+{to}"))).collect();
+    assert_eq!(invited, [1, 1, 1, 0, 0], "those taken back were never dialled");
+    end_all(&world, &customer).await;
+    for call in &calls {
+        world.record(&customer, call).await;
+    }
+    assert_eq!(world.records(&customer).await.len(), to.len(), "one record each");
+    world.verify_ledger();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_url_hears_of_ringing_answer_and_end() {
+    let (world, _carrier) = world().await;
+    let customer = world.customer("watchful", 100.0, (100, 100)).await;
+    let number = world.number(&customer).await;
+    let mut order = order(&world, &number, "919000000066");
+    order["status_url"] = world.sink.url("status").into();
+    order.as_object_mut().expect("an object").remove("ring_url");
+    let fired = world.api(&customer, "POST", "/Call/", Some(&order)).await.ok();
+    let call = text(&fired, "request_uuid");
+    events(&world, &customer, &call, "StartApp").await;
+    world.api(&customer, "DELETE", &format!("/Call/{call}/"), None).await.ok();
+    let told = |all: &[Request]| {
+        let told = all.iter().filter(|one| one.call() == call && one.path() == "/status");
+        told.map(|one| (one.event().clone(), one.param("CallStatus").unwrap_or_default())).collect::<Vec<_>>()
+    };
+    let all = world.sink.wait(PATIENCE, |all| told(all).len() == 3).await;
+    let mut heard = told(&all);
+    heard.sort();
+    let expected = [("Hangup", "completed"), ("Ring", "ringing"), ("StartApp", "in-progress")];
+    assert_eq!(heard, expected.map(|(event, status)| (event.to_owned(), status.to_owned())));
+    for request in all.iter().filter(|one| one.call() == call) {
+        genuine::callback(&customer.who.token, request);
+    }
+    let hangups = all.iter().filter(|one| one.call() == call && one.event() == "Hangup").count();
+    assert_eq!(hangups, 2, "the hangup URL hears of the end too");
 }

@@ -117,22 +117,25 @@ impl Session {
         }
     }
 
-    /// `ring_url` of an API call, once.
+    /// `ring_url` and `status_url` of an API call, once.
     fn tell_ring_url(&mut self) {
         let Some(facts) = self.a_facts().cloned() else { return };
         let Some(unstarted) = self.unstarted.as_mut().filter(|unstarted| !unstarted.rang) else { return };
         unstarted.rang = true;
-        let Some(ring) = unstarted.application.ring.clone() else { return };
+        let (ring, status) = (unstarted.application.ring.clone(), unstarted.application.status.clone());
+        let status = status.filter(|status| ring.as_ref() != Some(status));
         let event = EventKind::Ring;
         let params = tandem_callflow::parameters::standard(&facts, event.name(), CallStatus::Ringing);
-        self.shard.ports.documents.notify(Notice {
-            account: facts.account,
-            call: facts.call,
-            event,
-            url: ring.url,
-            method: ring.method,
-            params,
-        });
+        for told in ring.into_iter().chain(status) {
+            self.shard.ports.documents.notify(Notice {
+                account: facts.account.clone(),
+                call: facts.call,
+                event,
+                url: told.url,
+                method: told.method,
+                params: params.clone(),
+            });
+        }
     }
 
     /// Takes the SDP of a 2xx: the answer to our offer, or an offer we answer in the ACK.

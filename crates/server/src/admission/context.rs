@@ -46,6 +46,9 @@ pub(crate) struct Context {
     pub(crate) default_callback: Option<UrlCall>,
     /// Told when it ends (XML calls).
     pub(crate) hangup: Option<UrlCall>,
+    /// Told of its ringing, answer and end (API calls).
+    #[serde(default)]
+    pub(crate) status: Option<UrlCall>,
     /// The application, by id.
     pub(crate) application: Option<String>,
     /// The first carrier, by id.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tandem_model::{
-    ApplicationId, CallEnd, EventId, EventKind, HangupSource, Money, Refusal, TrunkId, UrlCall,
+    ApplicationId, CallEnd, CallStatus, EventId, EventKind, HangupSource, Money, Refusal, TrunkId, UrlCall,
 };
 use tandem_store::OutboxEvent;
 use tandem_store::calls::{CallContext, CallRecord};
@@ -197,18 +197,37 @@ pub(crate) fn ended_events(
     }
     // There is no hangup webhook for a B leg: its Dial tells of it.
     let default = context.default_callback.as_ref().filter(|_| context.trunk.is_none());
-    if let (Some(hangup), None) = (context.hangup.as_ref().or(default), context.parent_call) {
+    if context.parent_call.is_none() {
+        let hangup = context.hangup.as_ref().or(default);
+        let status = context.status.as_ref().filter(|status| hangup != Some(*status));
         let form = payload::hangup_form(&context.facts, end, &context.rate, cost, zone);
-        events.push(callback_event(Notice {
-            account: context.facts.account.clone(),
-            call: context.facts.call,
-            event: EventKind::Hangup,
-            url: hangup.url.clone(),
-            method: hangup.method,
-            params: form,
-        }));
+        for told in hangup.into_iter().chain(status) {
+            events.push(callback_event(Notice {
+                account: context.facts.account.clone(),
+                call: context.facts.call,
+                event: EventKind::Hangup,
+                url: told.url.clone(),
+                method: told.method,
+                params: form.clone(),
+            }));
+        }
     }
     events
+}
+
+/// `StartApp`, to the status URL of an API call; its answer URL is asked for a document with the same words.
+pub(crate) fn started_event(context: &Context) -> Option<OutboxEvent> {
+    let status = context.status.as_ref()?;
+    let event = EventKind::StartApp;
+    let params = tandem_callflow::parameters::standard(&context.facts, event.name(), CallStatus::InProgress);
+    Some(callback_event(Notice {
+        account: context.facts.account.clone(),
+        call: context.facts.call,
+        event,
+        url: status.url.clone(),
+        method: status.method,
+        params,
+    }))
 }
 
 fn trunk_webhook(context: &Context) -> Option<(&TrunkFacts, &UrlCall)> {

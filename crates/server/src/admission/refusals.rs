@@ -150,6 +150,7 @@ mod tests {
             trunk_webhook: None,
             default_callback: None,
             hangup: None,
+            status: None,
             application: None,
             carrier: None,
             endpoint: None,

@@ -15,7 +15,8 @@ use tandem_model::{
     AccountId, ApplicationPlan, CallEnd, CallId, CarrierId, DialogRecord, ErrorCode, Ids, RecordingId,
     Refusal, clock,
 };
-use tandem_store::calls::{AnswerCall, LiveState, NoteDialogs, TickCalls};
+use tandem_store::calls::{AnswerCall, LiveState, NoteDialogs, SetCallState, TickCalls};
+use tandem_store::outbox::EnqueueEvents;
 use tandem_store::{StoreError, Writer};
 
 use super::bucket::Bucket;
@@ -52,6 +53,8 @@ pub(super) struct Inner {
 pub(crate) struct AdmittedCall {
     pub(crate) leg: AdmittedLeg,
     pub(crate) application: ApplicationPlan,
+    /// How long until its turn of the account's calls per second.
+    pub(crate) wait: Duration,
 }
 
 /// The fields of an API call that admission looks at.
@@ -64,6 +67,8 @@ pub(crate) struct ApiCall {
     pub(crate) custom_headers: Vec<(String, String)>,
     pub(crate) plan: ApplicationPlan,
     pub(crate) time_limit_s: Option<u64>,
+    /// How long it may wait for its turn.
+    pub(crate) patience: Duration,
 }
 
 impl Admission {
@@ -103,7 +108,7 @@ impl Admission {
     }
 
     /// Decides an API call. A refusal of a known account is on record when this returns.
-    pub(crate) async fn admit_api_call(&self, call: ApiCall) -> Result<AdmittedCall, Refusal> {
+    pub(crate) async fn admit_api_call(&self, mut call: ApiCall) -> Result<AdmittedCall, Refusal> {
         let now = clock::wall();
         let planned = self.planner().originate(
             call.call,
@@ -119,14 +124,31 @@ impl Admission {
             Err(refused) => return Err(self.refuse(refused, &Wire::default()).await),
         };
         planned.context.hangup = Some(hangup_of(&call.plan));
+        // Of an API call's own URLs the status URL is the most specific; without one the account's default is told.
+        if call.plan.status.is_none()
+            && let Some(account) = self.0.directory.account(&call.account)
+        {
+            call.plan.status = self.planner().default_callback(&account);
+        }
+        planned.context.status = call.plan.status.clone();
         if let Some(limit) = call.time_limit_s {
             planned.max_duration_s = planned.max_duration_s.min(limit.max(1));
         }
-        if let Err(refusal) = self.claim_call_of_second(&planned.context, Duration::ZERO) {
-            return Err(self.refuse_planned(planned, refusal, &Wire::default()).await);
+        let wait = match self.claim_call_of_second(&planned.context, call.patience) {
+            Ok(wait) => wait,
+            Err(refusal) => return Err(self.refuse_planned(planned, refusal, &Wire::default()).await),
+        };
+        let state = if wait.is_zero() { LiveState::Ringing } else { LiveState::Queued };
+        let leg = self.reserve_leg(planned, routes, state).await?;
+        Ok(AdmittedCall { leg, application: call.plan, wait })
+    }
+
+    /// A call that waited is dialled now.
+    pub(crate) fn turn_came(&self, call: CallId) {
+        let state = LiveState::Ringing;
+        if let Err(error) = self.0.writer.submit_detached(SetCallState { call, state }) {
+            tracing::warn!(call_id = %call, %error, "a call being dialled is still listed as queued");
         }
-        let leg = self.reserve_leg(planned, routes, LiveState::Queued).await?;
-        Ok(AdmittedCall { leg, application: call.plan })
     }
 
     /// CPS is per account, counted in memory before anything is written: how long to wait for the call's turn.
@@ -166,6 +188,16 @@ impl Admission {
     pub(super) fn trace(&self, call: CallId, kind: TraceKind, text: impl FnOnce() -> String) {
         if self.0.observer.watching() {
             self.0.observer.observe(Trace { call, at: clock::wall(), kind, text: text() });
+        }
+    }
+
+    /// Tells the status URL of an API call that it is answered.
+    fn tell_started(&self, call: CallId) {
+        let event = self.business_of(call).and_then(|context| super::record::started_event(&context));
+        if let Some(event) = event
+            && let Err(error) = self.0.writer.submit_detached(EnqueueEvents(vec![event]))
+        {
+            tracing::warn!(call_id = %call, %error, "a status callback could not be queued");
         }
     }
 
@@ -289,7 +321,10 @@ impl ports::Admission for Admission {
         Box::pin(async move {
             let Answered { call, at, dialogs } = answered;
             match self.0.writer.submit(AnswerCall { call, at, dialogs }).await {
-                Ok(true) => Ok(()),
+                Ok(true) => {
+                    self.tell_started(call);
+                    Ok(())
+                }
                 Ok(false) => Err(StoreUnavailable(format!("call {call} is not live in the store"))),
                 Err(error) => Err(unavailable(&error)),
             }

@@ -1,23 +1,34 @@
 //! Calls (REST reference §10): make them, look at them, end them.
 //!
 //! The cast: [`order`] reads a request; [`claim`] gives a keyed request the same call ids each time; [`fire`]
-//! admits and dials. What steers a call that lives (play, speak, transfer, …) is not built.
+//! admits and dials; [`waiting`] holds calls until their turn of the account's calls per second comes. What steers a call
+//! that lives (play, speak, transfer, …) is in [`actions`]: read and checked, but not built.
 
+mod actions;
 pub(super) mod claim;
 mod fire;
 mod order;
+mod waiting;
+
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::routing::{delete, get};
 use serde_json::{Value, json};
+use tandem_model::ports::LegTarget;
 use tandem_model::{CallId, HangupSource};
 use tandem_store::calls::{LiveCall, LiveState};
 
 use super::lenient::Fields;
-use super::{ApiError, AppState, Dialect, Posted, Query, Reply, RequestId, Routes, not_built, records};
+use super::{ApiError, AppState, Dialect, Posted, Query, Reply, RequestId, Routes, records};
 use crate::auth::Scoped;
 use claim::Claimed;
+use order::Order;
+pub(crate) use waiting::WaitingCalls;
 
+/// A call is known to the engine so soon after it was taken: asked for a few times within.
+const UNTIL_KNOWN: Duration = Duration::from_millis(50);
+const KNOWN_TRIES: usize = 10;
 /// Queued calls listed at most.
 const QUEUED_MAX: usize = 20;
 
@@ -25,8 +36,9 @@ const QUEUED_MAX: usize = 20;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .route("/Account/{auth_id}/Call", get(list).post(make))
-        .route("/Account/{auth_id}/Call/{call_uuid}", get(read).post(transfer).delete(hang_up))
+        .route("/Account/{auth_id}/Call/{call_uuid}", get(read).post(actions::transfer).delete(hang_up))
         .route("/Account/{auth_id}/Request/{call_uuid}", delete(hang_up))
+        .merge(actions::routes())
 }
 
 fn not_found() -> ApiError {
@@ -34,7 +46,8 @@ fn not_found() -> ApiError {
 }
 
 /// Make a call, or one for each of up to 1000 destinations with `<` between them. Answered once the calls
-/// are admitted; how they end is told to the hangup URL and stands in the call records.
+/// are admitted; those beyond the account's calls per second are queued. How they end is told to the hangup URL and the
+/// status URL, and stands in the call records.
 async fn make(
     State(state): State<AppState>,
     scoped: Scoped,
@@ -43,7 +56,6 @@ async fn make(
     Posted { value: fields, effect }: Posted<Fields>,
 ) -> Result<Reply, ApiError> {
     let order = order::read(fields)?;
-    let several = order.targets.len() > 1;
     if state.live.is_none() {
         return Err(fire::runs_no_calls());
     }
@@ -57,19 +69,37 @@ async fn make(
     let account = scoped.id().clone();
     let task = async move {
         let fired = fire::all(&state, &account, &order, &hold).await;
-        let answer = fired.map(|calls| Reply::ok(fired_body(&request, dialect, several, &calls)));
+        let answer = fired.map(|calls| Reply::ok(fired_body(&request, dialect, &order, &calls)));
         hold.keep(&state, &answer).await;
         answer
     };
     tokio_util::task::TaskTracker::new().spawn(task).await.map_err(ApiError::internal)?
 }
 
-/// The typed clients know one string; others get a list for several calls.
-fn fired_body(request: &RequestId, dialect: Dialect, several: bool, calls: &[CallId]) -> Value {
+/// The typed clients know one string; others get a list for several calls, and what became of each destination.
+fn fired_body(
+    request: &RequestId,
+    dialect: Dialect,
+    order: &Order,
+    outcomes: &[Result<CallId, ApiError>],
+) -> Value {
+    let several = order.targets.len() > 1;
+    let calls: Vec<CallId> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).copied().collect();
     let ids = if several && !dialect.is_fern() { json!(calls) } else { json!(calls.first()) };
     let mut body = json!({ "api_id": request.api_id, "message": "Call fired", "request_uuid": ids.clone() });
-    if !dialect.is_fern() {
-        body["call_uuid"] = ids;
+    if dialect.is_fern() {
+        return body;
+    }
+    body["call_uuid"] = ids;
+    if several {
+        let destination = |(target, outcome): (&LegTarget, &Result<CallId, ApiError>)| {
+            let (LegTarget::Number(to) | LegTarget::User(to)) = target;
+            match outcome {
+                Ok(call) => json!({ "to": to, "call_uuid": call }),
+                Err(error) => json!({ "to": to, "call_uuid": null, "error": error.code().slug() }),
+            }
+        };
+        body["destinations"] = order.targets.iter().zip(outcomes).map(destination).collect();
     }
     body
 }
@@ -150,7 +180,7 @@ async fn read(
     Ok(Reply::ok(body))
 }
 
-/// End a call, live or queued.
+/// End a call: a live one is hung up, a queued one is never dialled.
 async fn hang_up(
     State(state): State<AppState>,
     scoped: Scoped,
@@ -160,13 +190,15 @@ async fn hang_up(
     let owned = state.reader.live_call(id).await?.filter(|call| is_of(&scoped, call));
     let _ = owned.ok_or_else(not_found)?;
     let live = state.live.as_ref().ok_or_else(fire::runs_no_calls)?;
-    if live.engine.hangup(id, HangupSource::ApiRequest) {
-        return Ok(Reply::no_content());
+    for _ in 0..KNOWN_TRIES {
+        if waiting::cancel(&state, id).await || live.engine.hangup(id, HangupSource::ApiRequest) {
+            return Ok(Reply::no_content());
+        }
+        // Between the queue and the engine, or just over: its row tells.
+        tokio::time::sleep(UNTIL_KNOWN).await;
+        if state.reader.live_call(id).await?.is_none() {
+            break;
+        }
     }
     Err(not_found())
-}
-
-/// Transferring a live call is not built.
-async fn transfer(_: Scoped) -> ApiError {
-    not_built::sentence("Transferring a live call")
 }

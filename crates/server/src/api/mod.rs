@@ -64,6 +64,7 @@ mod window;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use calls::WaitingCalls;
 pub(crate) use calls::claim::{Claimed, claim};
 pub(crate) use canonical::Canonical;
 pub(crate) use effect::{Effect, Posted, Reply};

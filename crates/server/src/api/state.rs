@@ -7,6 +7,7 @@ use tandem_engine::EngineHandle;
 use tandem_store::{Reader, Writer};
 use tokio::sync::Notify;
 
+use super::calls::WaitingCalls;
 use crate::admission::Admission;
 use crate::auth::Vault;
 use crate::billing::Payments;
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
 pub(crate) struct Live {
     pub(crate) admission: Admission,
     pub(crate) engine: EngineHandle,
+    /// Calls that wait for their turn.
+    pub(crate) waiting: WaitingCalls,
     /// Of SIP over TLS, where that is on.
     pub(crate) certificate: Option<Arc<Certificate>>,
 }

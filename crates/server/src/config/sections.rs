@@ -63,6 +63,7 @@ pub struct ApiConfig {
     pub tls_certificate: String,
     pub tls_key: String,
     pub redirect_listen: String,
+    pub call_queue_ms: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

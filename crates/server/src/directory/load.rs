@@ -406,6 +406,7 @@ impl Feed {
                     .filter(|url| !url.is_empty())
                     .map(|url| UrlCall { url, method: method(&row.hangup_method) }),
                 ring: None,
+                status: None,
             },
         });
         self.directory.write(|table| table.put_application(&id, entry));

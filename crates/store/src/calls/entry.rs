@@ -216,7 +216,7 @@ impl RecordSummary {
         self.answered += u64::from(entry.is_answered());
         self.duration_s += entry.duration_s;
         self.billsec += entry.billsec;
-        self.cost = self.cost + entry.cost;
+        self.cost += entry.cost;
         self.last_call_at = self.last_call_at.max(Some(began));
         Ok(())
     }

@@ -143,7 +143,7 @@ impl Reader {
             day.answered += u64::from(entry.is_answered());
             day.duration_s += entry.duration_s;
             day.billsec += entry.billsec;
-            day.cost = day.cost + entry.cost;
+            day.cost += entry.cost;
             day.latest_start = day.latest_start.max(entry.start_micros);
 
             if !room.contains_key(&owner) {

@@ -227,9 +227,10 @@ impl Reader {
         let row = self.query_one(sql, matching.params()).await?;
         let summary = row.as_ref().map(RecordSummary::of).transpose()?.unwrap_or_default();
         let stretch = Stretch { from_micros: i64::MIN, before_micros: i64::MAX, offset };
-        let records = match summary.total > offset && limit > 0 {
-            true => self.page(whose, filter, stretch, limit).await?,
-            false => Vec::new(),
+        let records = if summary.total > offset && limit > 0 {
+            self.page(whose, filter, stretch, limit).await?
+        } else {
+            Vec::new()
         };
         Ok((RecordPage { records, total: summary.total }, summary))
     }

@@ -109,7 +109,7 @@ fn by_hand(
         summary.answered += u64::from(record.answer_time.is_some());
         summary.duration_s += record.duration;
         summary.billsec += record.billsec;
-        summary.cost = summary.cost + record.total_cost();
+        summary.cost += record.total_cost();
     }
     (found.into_iter().map(|record| record.uuid).collect(), summary)
 }

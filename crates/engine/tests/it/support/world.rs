@@ -281,6 +281,7 @@ pub(crate) fn application() -> ApplicationPlan {
         fallback: None,
         hangup: Some(url("http://app.test/hangup")),
         ring: Some(url("http://app.test/ring")),
+        status: None,
     }
 }
 

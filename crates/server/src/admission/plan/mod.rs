@@ -120,6 +120,7 @@ impl Planner<'_> {
             trunk_webhook: None,
             default_callback: None,
             hangup: None,
+            status: None,
             application: None,
             carrier: None,
             endpoint: None,
@@ -129,7 +130,7 @@ impl Planner<'_> {
     }
 
     /// Where events go that neither a trunk nor an application takes: a sub-account's own place, else its main account's.
-    fn default_callback(&self, account: &AccountEntry) -> Option<UrlCall> {
+    pub(super) fn default_callback(&self, account: &AccountEntry) -> Option<UrlCall> {
         let payers = || self.directory.account(account.payer())?.default_callback.clone();
         account.default_callback.clone().or_else(payers)
     }

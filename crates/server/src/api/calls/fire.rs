@@ -1,16 +1,17 @@
 //! Admits the calls of a request and hands them to the engine.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use tandem_model::ports::{Admission as _, LegTarget};
-use tandem_model::{
-    AccountId, CallEnd, CallFacts, CallId, ErrorCode, HangupCause, HangupSource, Refusal, clock,
-};
+use tandem_model::{AccountId, CallEnd, CallId, ErrorCode, HangupCause, HangupSource, Refusal, clock};
 
 use tandem_engine::{OriginateError, Origination};
 
 use super::claim::Hold;
 use super::order::Order;
+use super::waiting;
 use crate::admission::{AdmittedCall, ApiCall};
 use crate::api::state::Live;
 use crate::api::{ApiError, AppState};
@@ -29,14 +30,13 @@ pub(super) fn runs_no_calls() -> ApiError {
     ApiError::because(ErrorCode::Overloaded, words).retry_after(RETRY_AFTER_S)
 }
 
-/// Fires every call of an order. The calls that were taken, in the order of their destinations; the first
-/// refusal when none was.
+/// Fires every call of an order. What became of each destination, in their order; the first refusal when no call was taken.
 pub(super) async fn all(
     state: &AppState,
     account: &AccountId,
     order: &Order,
     hold: &Hold,
-) -> Result<Vec<CallId>, ApiError> {
+) -> Result<Vec<Result<CallId, ApiError>>, ApiError> {
     let one = |(index, target): (usize, LegTarget)| async move {
         let call = hold.call_id(state, index);
         if hold.resumed && exists(state, call).await? {
@@ -47,17 +47,9 @@ pub(super) async fn all(
     // Futures are made from owned items, so that the stream can live in a task of its own.
     let items: Vec<_> = order.targets.iter().cloned().enumerate().map(one).collect();
     let fired: Vec<Result<CallId, ApiError>> = stream::iter(items).buffered(AT_ONCE).collect().await;
-    let mut refusal = None;
-    let mut calls = Vec::with_capacity(fired.len());
-    for outcome in fired {
-        match outcome {
-            Ok(call) => calls.push(call),
-            Err(error) => refusal = refusal.or(Some(error)),
-        }
-    }
-    match refusal {
-        Some(refusal) if calls.is_empty() => Err(refusal),
-        _ => Ok(calls),
+    match fired.iter().find_map(|outcome| outcome.as_ref().err()) {
+        Some(refusal) if fired.iter().all(Result::is_err) => Err(refusal.clone()),
+        _ => Ok(fired),
     }
 }
 
@@ -83,6 +75,7 @@ async fn fire(
         custom_headers: order.custom_headers.clone(),
         plan: order.plan.clone(),
         time_limit_s: order.time_limit_s,
+        patience: live.waiting.patience(Duration::from_millis(state.config.api.call_queue_ms)),
     };
     // Another node may have opened the account or sold the number a moment ago: look again before saying no.
     // Neither refusal has left a record.
@@ -94,14 +87,16 @@ async fn fire(
         state.settled().await;
         admitted = live.admission.admit_api_call(request()).await;
     }
-    let AdmittedCall { leg, application } = admitted.map_err(|refusal| refused(state, account, refusal))?;
-    let facts = leg.facts.clone();
-    let origination = Origination { leg, application, ring_timeout_s: order.ring_timeout_s };
-    let Err(error) = live.engine.originate(origination) else { return Ok(()) };
-    settle(live, &facts, error).await;
-    // On record already, so no 5xx; 429 says the same to clients.
-    let words = format!("The call was not dialled: {error}");
-    Err(ApiError::because(ErrorCode::RateLimited, words).retry_after(RETRY_AFTER_S))
+    let admitted = admitted.map_err(|refusal| refused(state, account, refusal))?;
+    if !admitted.wait.is_zero() {
+        waiting::dial_later(state, admitted, order.ring_timeout_s);
+        return Ok(());
+    }
+    dial(live, admitted, order.ring_timeout_s).await.map_err(|error| {
+        // On record already, so no 5xx; 429 says the same to clients.
+        let words = format!("The call was not dialled: {error}");
+        ApiError::because(ErrorCode::RateLimited, words).retry_after(RETRY_AFTER_S)
+    })
 }
 
 /// Every 429 says when to come back, and of which limit it speaks.
@@ -121,22 +116,45 @@ fn refused(state: &AppState, account: &AccountId, refusal: Refusal) -> ApiError 
     ApiError::from(refusal).retry_after(seconds).details(details)
 }
 
-/// Ends a call the engine did not take: its money and its channel come back.
-async fn settle(live: &Live, facts: &CallFacts, error: OriginateError) {
-    let now = clock::wall();
-    let waited = now.as_second().saturating_sub(facts.started_at.as_second());
+/// Why a call ends that was never dialled.
+pub(super) struct Ending {
+    pub(super) cause: HangupCause,
+    pub(super) source: HangupSource,
+    pub(super) reason: String,
+}
+
+/// Dials an admitted call; one the engine does not take ends here.
+pub(super) async fn dial(
+    live: &Live,
+    admitted: AdmittedCall,
+    ring_timeout_s: Option<u32>,
+) -> Result<(), OriginateError> {
+    let AdmittedCall { leg, application, .. } = admitted;
+    let call = leg.facts.call;
+    let Err(error) = live.engine.originate(Origination { leg, application, ring_timeout_s }) else {
+        return Ok(());
+    };
+    let ending =
+        Ending { cause: HangupCause::InternalError, source: HangupSource::Error, reason: error.to_string() };
+    settle(live, call, ending).await;
+    Err(error)
+}
+
+/// Ends a call that was not dialled: its money and its channel come back.
+pub(super) async fn settle(live: &Live, call: CallId, ending: Ending) {
+    let Ending { cause, source, reason } = ending;
     let end = CallEnd {
-        call: facts.call,
-        ended_at: now,
+        call,
+        ended_at: clock::wall(),
         progress_at: None,
         answered_at: None,
         billsec: 0,
-        ring_s: u64::try_from(waited).unwrap_or_default(),
-        cause: HangupCause::InternalError,
+        ring_s: 0,
+        cause,
         cause_text: None,
-        source: HangupSource::Error,
+        source,
         disposition: "send_cancel".to_owned(),
-        reason: error.to_string(),
+        reason,
         sip_call_id: String::new(),
         sip_user_agent: None,
         codec: None,
@@ -152,9 +170,9 @@ async fn settle(live: &Live, facts: &CallFacts, error: OriginateError) {
         match live.admission.ended(end.clone()).await {
             Ok(()) => return,
             Err(error) => {
-                tracing::error!(call_id = %facts.call, %error, "a call that was not dialled is not settled yet");
+                tracing::error!(call_id = %call, %error, "a call that was not dialled is not settled yet");
             }
         }
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

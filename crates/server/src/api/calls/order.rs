@@ -22,7 +22,7 @@ const HEADER_NAME_MAX: usize = 64;
 const HEADER_VALUE_MAX: usize = 256;
 
 /// Fields of features that are not built, with the value that asks for nothing.
-const NOT_BUILT: [(&str, &str); 14] = [
+const NOT_BUILT: [(&str, &str); 13] = [
     ("machine_detection", "false"),
     ("machine_detection_url", ""),
     ("machine_detection_method", "POST"),
@@ -33,7 +33,6 @@ const NOT_BUILT: [(&str, &str); 14] = [
     ("machine_detection_initial_greeting", "1500"),
     ("send_digits", ""),
     ("send_on_preanswer", "false"),
-    ("status_url", ""),
     ("error_parent_not_found", "false"),
     ("parent_call_uuid", ""),
     ("conf_id", ""),
@@ -61,6 +60,7 @@ pub(super) fn read(mut fields: Fields) -> Result<Order, ApiError> {
     let fallback = url_call(&mut fields, &["fallback_url", "fallback_answer_url"], "fallback_method");
     let hangup = url_call(&mut fields, &["hangup_url"], "hangup_method");
     let ring = url_call(&mut fields, &["ring_url"], "ring_method");
+    let status = url_call(&mut fields, &["status_url"], "status_method");
     let caller_name = fields.text(&["caller_name"], CALLER_NAME_MAX).value();
     let time_limit_s = fields.number(&["time_limit"], 1, u64::MAX).value().map(|s| s.min(TIME_LIMIT_MAX));
     let rings = [
@@ -71,7 +71,7 @@ pub(super) fn read(mut fields: Fields) -> Result<Order, ApiError> {
     let custom_headers = custom_headers(&mut fields);
     fields.check_sentence()?;
     let targets = targets(&to)?;
-    let plan = ApplicationPlan { answer, fallback, hangup, ring };
+    let plan = ApplicationPlan { answer, fallback, hangup, ring, status };
     Ok(Order { from, targets, plan, caller_name, time_limit_s, ring_timeout_s, custom_headers })
 }
 
@@ -218,7 +218,7 @@ mod tests {
     fn what_is_not_built_is_refused_unless_it_asks_for_nothing() {
         for nothing in [
             json!({"machine_detection": "false", "send_digits": "", "machine_detection_time": 5000}),
-            json!({"machine_detection": false, "send_on_preanswer": false, "status_url": null}),
+            json!({"machine_detection": false, "send_on_preanswer": false, "conf_id": null}),
         ] {
             assert!(asked(nothing).is_ok());
         }
@@ -227,7 +227,7 @@ mod tests {
             json!({"machine_detection": "hangup"}),
             json!({"machine_detection_time": 3000}),
             json!({"send_digits": "1W2"}),
-            json!({"status_url": "https://a.example/"}),
+            json!({"parent_call_uuid": "x"}),
         ] {
             assert_eq!(asked(something).unwrap_err().code(), ErrorCode::NotBuilt);
         }
@@ -237,11 +237,12 @@ mod tests {
     fn limits_come_as_numbers_or_text_and_the_day_is_the_longest() {
         let order = asked(json!({
             "time_limit": "90000", "ring_timeout": 45, "hangup_on_ring": "30", "hangup_method": "get",
-            "hangup_url": "https://a.example/h", "sip_headers": "X-VH-Reason=billing,X-PH-a=1,b=2"
+            "hangup_url": "https://a.example/h", "status_url": "https://a.example/s", "status_method": "get", "sip_headers": "X-VH-Reason=billing,X-PH-a=1,b=2"
         }))
         .unwrap();
         assert_eq!((order.time_limit_s, order.ring_timeout_s), (Some(86_400), Some(30)));
         assert_eq!(order.plan.hangup.unwrap().method, HttpMethod::Get);
+        assert_eq!(order.plan.status.unwrap().method, HttpMethod::Get);
         let headers: Vec<_> = order.custom_headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(headers, ["Reason", "a", "b"]);
         assert!(asked(json!({"sip_headers": {"Reason": "a\r\nVia: x"}})).is_err());

@@ -25,8 +25,69 @@ async fn calls_are_refused_with_a_reason_on_a_node_that_runs_none() {
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     assert_eq!(house.get("Call?status=live").await.body["calls"], json!([]));
     assert_eq!(house.get(&format!("Call/{}", TrunkId::random())).await.status, StatusCode::NOT_FOUND);
-    let transfer = house.post(&format!("Call/{}", TrunkId::random()), json!({"legs": "aleg"})).await;
-    assert_eq!(transfer.status, StatusCode::NOT_IMPLEMENTED);
+}
+
+#[tokio::test]
+async fn what_steers_a_live_call_is_checked_in_full_before_it_is_told_not_to_be_built() {
+    let house = House::open().await;
+    let (live, ringing, subs) = (
+        live_call("MA_A", LiveState::InProgress),
+        live_call("MA_A", LiveState::Ringing),
+        live_call("SA_A", LiveState::InProgress),
+    );
+    for call in [&live, &ringing, &subs] {
+        let reserve = ReserveCall { call: call.clone(), events: Vec::new() };
+        assert_eq!(house.state.writer.submit(reserve).await.unwrap(), ReserveOutcome::Reserved);
+    }
+    let orders = [
+        (
+            "",
+            json!({"legs": "both", "aleg_url": "https://a.example/x"}),
+            "bleg_url",
+            json!({"aleg_url": "https://a.example/x"}),
+        ),
+        ("/Play/", json!({"urls": "x"}), "urls", json!({"urls": ["https://a.example/x.mp3"]})),
+        ("/Speak/", json!({"voice": "MAN"}), "text", json!({"text": "hi", "length": "WOMAN"})),
+        ("/DTMF/", json!({"digits": "1a"}), "digits", json!({"digits": "1*#w", "legs": "both"})),
+        ("/Record/", json!({"file_format": "ogg"}), "file_format", json!({})),
+        (
+            "/Stream/",
+            json!({"service_url": "https://a.example"}),
+            "service_url",
+            json!({"service_url": "wss://a.example/s"}),
+        ),
+    ];
+    for (action, wrong, field, right) in orders {
+        let at = |call: tandem_model::CallId| format!("Call/{call}{action}");
+        let answer = house.post(&at(live.call), wrong).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{action}: {}", answer.text);
+        assert!(!answer.body["details"][field].is_null(), "{action}: {}", answer.text);
+        for absent in [tandem_model::CallId::random(), ringing.call] {
+            assert_eq!(
+                house.post(&at(absent), right.clone()).await.status,
+                StatusCode::NOT_FOUND,
+                "{action}"
+            );
+        }
+        let path = format!("/api/v1/Account/SA_A/{}", at(live.call));
+        let foreign = house.ask_as("SA_A", "", Method::POST, &path, right.clone()).await;
+        assert_eq!(foreign.status, StatusCode::NOT_FOUND, "{action}: its parent's call");
+        let answer = house.post(&at(live.call), right).await;
+        assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED, "{action}: {}", answer.text);
+        assert!(text(&answer.body["message"]).starts_with("Not built: "), "{}", answer.text);
+    }
+    for path in ["/Play/", "/Speak/", "/Record/", "/Stream/", "/Stream/8a5d6d2e-6b7c-4f6b-9d35-0f5a4a9e2b11/"]
+    {
+        let answer = house.delete(&format!("Call/{}{path}", live.call)).await;
+        assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED, "{path}: {}", answer.text);
+        let answer = house.delete(&format!("Call/{}{path}", ringing.call)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {}", answer.text);
+    }
+    assert_eq!(
+        house.get(&format!("Call/{}/Stream/?limit=5", live.call)).await.status,
+        StatusCode::NOT_IMPLEMENTED
+    );
+    assert_eq!(house.get(&format!("Call/{}/Stream/x", live.call)).await.status, StatusCode::BAD_REQUEST);
 }
 
 fn live_call(account: &str, state: LiveState) -> NewCall {
@@ -219,4 +280,44 @@ async fn call_records_are_listed_summed_and_read_one_by_one() {
         )
         .await;
     assert_eq!(foreign.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_export_has_every_record_that_matches_under_the_keys_of_a_record() {
+    let house = House::open().await;
+    for n in 0..1_203 {
+        let mut record = record(&format!("9180456{n:05}"));
+        record.caller_id_name = "=1+1, \"x\"".to_owned();
+        record.cost = Money::from_micros(1_500_000);
+        house.state.writer.submit(RefuseCall { record, events: Vec::new() }).await.unwrap();
+    }
+    let all = house.get("cdr/export").await;
+    assert_eq!(all.status, StatusCode::OK, "{}", all.text);
+    let mut lines = all.text.split("\r\n");
+    let head: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let listed = house.get("cdr?per_page=1").await.body;
+    let row: Vec<&String> = listed["data"][0].as_object().unwrap().keys().collect();
+    assert_eq!(head, row, "the keys of a record, in their order");
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines.len(), 1_203);
+    assert!(
+        lines.iter().all(|line| line.contains("\"'=1+1, \"\"x\"\"\"") && line.contains(",1.5,")),
+        "{}",
+        lines[0]
+    );
+    assert_eq!(
+        house.get("cdr/export?from_number=80456012").await.text.lines().count(),
+        4,
+        "three and the head"
+    );
+    assert_eq!(house.get("cdr/export?start_date=2026-01-01").await.status, StatusCode::BAD_REQUEST);
+
+    // Folded or not, lists say the same.
+    let before = house.get("cdr?from_number=80456012").await.body;
+    assert_eq!((&before["pagination"]["total"], &before["count"]), (&json!(3), &json!(3)));
+    crate::folder::fold(&house.state.reader, &house.state.writer).await.unwrap();
+    assert_eq!(house.get("cdr?from_number=80456012").await.body, before);
+    let last = house.get("cdr?page=1203&per_page=1").await.body;
+    assert_eq!((&last["count"], &last["pagination"]["has_next"]), (&json!(1), &json!(false)));
+    assert_eq!(last["summary"]["total_cost"], 1804.5);
 }

@@ -18,6 +18,7 @@ pub(crate) const SAMPLES: &[Sample] = &[
     Sample { name: "e164", what: "A number of the account, with or without +", value: "+918045671200" },
     Sample { name: "app_id", what: "The application", value: "31415926535897932" },
     Sample { name: "trunk_id", what: "The trunk", value: "7a1d3c52-2c55-4f0b-9d0e-8d7a4f3c1b77" },
+    Sample { name: "stream_id", what: "The stream", value: "8a5d6d2e-6b7c-4f6b-9d35-0f5a4a9e2b11" },
     Sample { name: "call_uuid", what: "The call", value: "6f0c3a52-2c55-4f0b-9d0e-8d7a4f3c1b77" },
     Sample { name: "endpoint_id", what: "The endpoint", value: "27182818284590452" },
     Sample { name: "id", what: "The id as its list shows it", value: "0b0d7f3e-5c1c-4c7e-9a54-0d6f7b0c9911" },

@@ -93,10 +93,8 @@ fn push_decimal(n: i64, decimals: u32, out: &mut String) {
 
 fn push_text(text: &str, is_verbatim: bool, out: &mut String) {
     let begins_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = match begins_formula && !is_verbatim {
-        true => Cow::Owned(format!("'{text}")),
-        false => Cow::Borrowed(text),
-    };
+    let text =
+        if begins_formula && !is_verbatim { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) };
     if !text.contains(['"', ',', '\r', '\n']) {
         out.push_str(&text);
         return;

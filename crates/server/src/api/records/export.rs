@@ -141,9 +141,10 @@ struct Export {
 impl Export {
     /// Adds the next lines; false when they are the last.
     async fn piece(&mut self, lines: &mut String) -> Result<bool, StoreError> {
-        let whose = match self.is_sub {
-            true => RecordsOf::SubAccount(&self.account),
-            false => RecordsOf::Account(&self.account),
+        let whose = if self.is_sub {
+            RecordsOf::SubAccount(&self.account)
+        } else {
+            RecordsOf::Account(&self.account)
         };
         let (rows, cursor) = self.reader.export_records(whose, &self.filter, self.cursor, PIECE).await?;
         self.cursor = cursor;

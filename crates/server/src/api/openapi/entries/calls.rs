@@ -46,14 +46,14 @@ fn calls() -> Vec<Operation> {
             .query("status:live|queued")
             .answers(200, "{api_id:uuid calls:[uuid]}"),
         post(list, "Make a call")
-            .note("When it is answered, answer_url is asked what to do. Several destinations are separated by <.")
+            .note("When it is answered, answer_url is asked what to do. Several destinations, at most 1000, are separated by <. Calls beyond the account's calls per second are queued for api.call_queue_ms; status_url is told Ring, StartApp and Hangup, without one the account's default callback.")
             .body(
                 r#"from!:str(255)="{e164}" to!:str="919812345678" answer_url!:url="https://shop.example/answer"
                 answer_method:GET|POST fallback_url:url fallback_method:GET|POST hangup_url:url hangup_method:GET|POST
                 ring_url:url ring_method:GET|POST caller_name:str(50) time_limit:int(1..) ring_timeout:int(1..86400)
-                hangup_on_ring:int(0..86400) sip_headers:any"#,
+                hangup_on_ring:int(0..86400) sip_headers:any status_url:url status_method:GET|POST"#,
             )
-            .answers(200, "{api_id:uuid message request_uuid:any call_uuid-fern:any}")
+            .answers(200, "{api_id:uuid message request_uuid:any call_uuid-fern:any destinations*-fern:[{to call_uuid:uuid? error*}]}")
             .refuses(&[
                 CallerIdNotOwned,
                 KycRequired,
@@ -72,11 +72,46 @@ fn calls() -> Vec<Operation> {
                 stir_attestation* stir_verification*}",
             )
             .refuses(&[NotFound]),
-        post(one, "Transfer a live call").answers(501, "").refuses(&[NotBuilt]),
+        post(one, "Transfer a live call")
+            .body(r#"legs:aleg|bleg|both="aleg" aleg_url:url="https://shop.example/aleg" aleg_method:GET|POST bleg_url:url bleg_method:GET|POST"#)
+            .answers(501, "")
+            .refuses(&[NotBuilt, NotFound]),
         delete(one, "End a live or queued call").answers(204, "").refuses(&[NotFound]),
         delete("/Account/{auth_id}/Request/{call_uuid}", "End a call, as older clients ask").answers(204, "").refuses(&[NotFound]),
     ];
-    entries.into_iter().map(|entry| entry.tag("Calls")).collect()
+    entries.into_iter().chain(steering()).map(|entry| entry.tag("Calls")).collect()
+}
+
+/// What steers a call that lives: parameters are checked and the call is looked for, then it is told that it is not built.
+fn steering() -> Vec<Operation> {
+    let at = |action: &str| format!("/Account/{{auth_id}}/Call/{{call_uuid}}/{action}");
+    let entries = vec![
+        post(&at("Play"), "Play audio into a live call").body(
+            r#"urls!:any="https://shop.example/wait.mp3" length:int(0..86400) legs:aleg|bleg|both loop:bool mix:bool"#,
+        ),
+        delete(&at("Play"), "Stop playing into a live call"),
+        post(&at("Speak"), "Speak into a live call").body(
+            r#"text!:str(3000)="Please hold the line" voice:str(64) language:str(64) legs:aleg|bleg|both loop:bool mix:bool
+            type:str(64) callback_url:url callback_method:GET|POST"#,
+        ),
+        delete(&at("Speak"), "Stop speaking into a live call"),
+        post(&at("DTMF"), "Send digits into a live call").body(r#"digits!:str(255)="12#" leg:aleg|bleg|both"#),
+        post(&at("Record"), "Record a live call").body(
+            r#"time_limit:int(1..86400)=60 file_format:mp3|wav record_channel_type:mono|stereo transcription_type:auto|hybrid
+            transcription_url:url transcription_method:GET|POST callback_url:url callback_method:GET|POST"#,
+        ),
+        delete(&at("Record"), "Stop recording a live call"),
+        post(&at("Stream"), "Stream a live call's audio").body(
+            r#"service_url!:str(2048)="wss://shop.example/audio" bidirectional:bool audio_track:inbound|outbound|both
+            content_type:str(64) audio_format:pcm|mulaw stream_timeout:int(1..86400) status_callback_url:url
+            status_callback_method:GET|POST extra_headers:any"#,
+        ),
+        get(&at("Stream"), "List a live call's streams").query("limit:int(1..100) offset:int(0..)"),
+        delete(&at("Stream"), "Stop a live call's streams"),
+        get(&at("Stream/{stream_id}"), "Read a stream"),
+        delete(&at("Stream/{stream_id}"), "Stop a stream"),
+    ];
+    entries.into_iter().map(|entry| entry.answers(501, "").refuses(&[NotBuilt, NotFound])).collect()
 }
 
 pub(super) fn entries() -> Vec<Operation> {
