@@ -39,6 +39,11 @@ fn live(state: &AppState) -> Result<&Live, ApiError> {
 /// The engine's readings and the service's own.
 async fn readings(state: &AppState) -> Result<Vec<Reading>, ApiError> {
     let mut readings = live(state)?.engine.readings().await;
+    readings.push(Reading::drains(
+        "waiting_calls",
+        "API calls that wait for their turn of their account's calls per second",
+        live(state)?.waiting.count(),
+    ));
     readings.extend([
         Reading::drains("writer_queue", "writes waiting for the store", state.writer.backlog()),
         Reading::stays(

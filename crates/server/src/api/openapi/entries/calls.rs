@@ -97,8 +97,8 @@ fn steering() -> Vec<Operation> {
         delete(&at("Speak"), "Stop speaking into a live call"),
         post(&at("DTMF"), "Send digits into a live call").body(r#"digits!:str(255)="12#" leg:aleg|bleg|both"#),
         post(&at("Record"), "Record a live call").body(
-            r#"time_limit:int(1..86400)=60 file_format:mp3|wav record_channel_type:mono|stereo transcription_type:auto|hybrid
-            transcription_url:url transcription_method:GET|POST callback_url:url callback_method:GET|POST"#,
+            "time_limit:int(1..86400)=60 file_format:mp3|wav record_channel_type:mono|stereo transcription_type:auto|hybrid
+            transcription_url:url transcription_method:GET|POST callback_url:url callback_method:GET|POST",
         ),
         delete(&at("Record"), "Stop recording a live call"),
         post(&at("Stream"), "Stream a live call's audio").body(
