@@ -103,7 +103,8 @@ impl House {
         Self { trunk_domain: text(&trunk, "trunk_domain"), account, opening_micros }
     }
 
-    /// Every record, by REST.
+    /// Every record, by REST. What the lists add up to is a daily roll-up and a tail: it must be what the records say, however
+    /// often the job that folds them was killed.
     pub(crate) async fn records(&self, platform: &Platform) -> Vec<Record> {
         let mut records = Vec::new();
         for page in 1.. {
@@ -111,7 +112,12 @@ impl House {
             let list = platform.rest("GET", &path, &self.account, None).await.ok();
             let rows = list["data"].as_array().map(Vec::as_slice).unwrap_or_default();
             records.extend(rows.iter().map(record));
+            let (counted, cost) = (&list["summary"]["totalCalls"], list["summary"]["total_cost"].as_f64());
             if rows.len() < PAGE {
+                assert_eq!(*counted, records.len(), "the roll-up counts every record once");
+                let sum: i64 = records.iter().map(|record| record.cost_micros).sum();
+                let told = cost.map(|cost| (cost * 1e6).round() as i64);
+                assert_eq!(told, Some(sum), "and adds up every price once");
                 break;
             }
         }

@@ -170,10 +170,17 @@ impl EntryFilter {
         })
     }
 
-    pub(super) fn keeps(&self, entry: &Entry<'_>) -> bool {
+    /// Whether the numbers alone let an entry pass.
+    pub(super) fn keeps_numbers(&self, caller: &str, callee: &str) -> bool {
         let contains = |needle: &Option<String>, text: &str| {
             needle.as_deref().is_none_or(|needle| text.contains(needle))
         };
+        contains(&self.caller, caller)
+            && contains(&self.callee, callee)
+            && self.either.as_deref().is_none_or(|needle| caller.contains(needle) || callee.contains(needle))
+    }
+
+    pub(super) fn keeps(&self, entry: &Entry<'_>) -> bool {
         let is = |wanted: &Option<String>, text: &str| wanted.as_deref().is_none_or(|wanted| wanted == text);
         (self.from_micros..self.before_micros).contains(&entry.start_micros)
             && entry.duration_s >= self.min_duration_s
@@ -183,12 +190,7 @@ impl EntryFilter {
             && self
                 .context
                 .is_none_or(|context| (context == CallContext::VoiceApi) == (entry.flags & VOICE_API != 0))
-            && contains(&self.caller, entry.caller)
-            && contains(&self.callee, entry.callee)
-            && self
-                .either
-                .as_deref()
-                .is_none_or(|needle| entry.caller.contains(needle) || entry.callee.contains(needle))
+            && self.keeps_numbers(entry.caller, entry.callee)
             && is(&self.cause, entry.cause)
             && is(&self.disposition, entry.disposition)
             && self.ended_so(entry)

@@ -1,6 +1,8 @@
 //! Records for an export: the 43 keys of a record in their order, newest first, a slice at a time. Each slice begins where
 //! the last one ended, so that the whole is nowhere at once and no read lasts long.
 
+use std::cmp::Reverse;
+
 use super::records::{RecordFilter, RecordsOf};
 use crate::value::{Row, Value};
 use crate::{Reader, StoreError};
@@ -112,23 +114,26 @@ impl Reader {
         limit: u32,
     ) -> Result<(Vec<ExportRow>, ExportCursor), StoreError> {
         let matching = filter.conditions(whose.into());
-        let mut sql = format!("{SELECT}{}", matching.sql());
+        let clauses = matching.sql().to_owned();
         let (_, mut params) = matching.page(limit, 0);
         params.pop();
         let limit_at = params.len();
         params.push(cursor.start_micros.into());
         params.push(cursor.id.into());
         let (start_at, id_at) = (limit_at + 1, limit_at + 2);
-        sql.push_str(&format!(
-            " and start_time <= ${start_at} and (start_time < ${start_at} or id < ${id_at})
-             order by start_time desc, id desc limit ${limit_at}"
-        ));
-        let rows = self.query(sql, &params).await?;
-        let cursor = match rows.last() {
-            Some(last) => ExportCursor { start_micros: last.int_at(START_TIME)?, id: last.int_at(ID)? },
-            None => cursor,
-        };
-        Ok((rows.into_iter().map(ExportRow).collect(), cursor))
+        // The database puts ids in order, not rows of 43 columns.
+        let sql = format!(
+            "{SELECT} where id in (select id from call_record{clauses}
+               and start_time <= ${start_at} and (start_time < ${start_at} or id < ${id_at})
+             order by start_time desc, id desc limit ${limit_at})"
+        );
+        let mut rows = Vec::with_capacity(limit as usize);
+        for row in self.query(sql, &params).await? {
+            rows.push((ExportCursor { start_micros: row.int_at(START_TIME)?, id: row.int_at(ID)? }, row));
+        }
+        rows.sort_unstable_by_key(|(place, _)| Reverse((place.start_micros, place.id)));
+        let cursor = rows.last().map_or(cursor, |(place, _)| *place);
+        Ok((rows.into_iter().map(|(_, row)| ExportRow(row)).collect(), cursor))
     }
 }
 

@@ -228,7 +228,8 @@ on_both! {
         };
         let second = tandem_store::Store::open_postgres(&url).await.unwrap();
         let (writer, _feed) = second.start_writer(tandem_store::WriterConfig::for_node("node-2", at(0))).await.unwrap();
-        let committed = tokio::task::spawn(async move { writer.submit(Slow(slow)).await });
+        let mut committing = tokio::task::JoinSet::new();
+        committing.spawn(async move { writer.submit(Slow(slow)).await });
         let mut quick_id = 1;
         while quick_id < 2 {
             // Until the slow one has its id, ours would be the first.
@@ -243,8 +244,8 @@ on_both! {
                 house.writer.submit(fold).await.unwrap();
             }
         }
-        assert!(!committed.is_finished(), "the slow one is still under way");
-        committed.await.unwrap().unwrap();
+        assert!(committing.try_join_next().is_none(), "the slow one is still under way");
+        committing.join_next().await.unwrap().unwrap().unwrap();
         fold_all(&house, 10).await;
         assert_eq!(reader.unfolded().await.unwrap(), 0);
         let filter = RecordFilter::default();
