@@ -67,7 +67,7 @@ class Customer:
         doors.operator("POST", "/admin/inventory", {
             "numbers": [CALLER_ID, APPLICATION_NUMBER], "country": "IN", "setup_fee": "0", "monthly_fee": "0",
             "currency": "INR"})
-        doors.who = partner["auth_id"], partner["auth_token"]
+        doors.who = self.partner = partner["auth_id"], partner["auth_token"]
         account = doors.api("POST", "/partner/accounts", {
             "name": "Customer", "email": "customer@bench.example", "phone": "+919800000001",
             "password": "Change-me-1", "country": "IN", "company": "Bench"})
@@ -84,7 +84,7 @@ class Customer:
                 "name": name, "trunk_direction": "outbound", "webhook_url": hook})
 
         known = trunk("by-address")
-        self.trunk_domain = known["trunk_domain"]
+        self.trunk_domain, self.trunk = known["trunk_domain"], known["trunk_id"]
         for address in ("127.0.0.1", SECOND_PBX_HOST):
             doors.api("POST", f"{base}/ip-acl", {
                 "name": f"pbx {address}", "ip_address": address, "trunk_id": known["trunk_id"]})

@@ -45,13 +45,17 @@ class Server:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def stop(self):
+        """Ends the server; its data folder stays until the context ends."""
         self.process.terminate()
         try:
             self.process.wait(READY_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def __exit__(self, *_):
+        self.stop()
         shutil.rmtree(self.data, ignore_errors=True)
 
     @property

@@ -96,6 +96,23 @@ def overload_rows(results):
             ["", work, "not made 2 s later", f"{found['late_failed']:.0f}", "", "0", ""]]
 
 
+def rest_rows(results):
+    """Requests a CPU-second; shares of what bare axum and SQL alone do in the same run."""
+    found = results.get("rest")
+    if not found:
+        return []
+    rows = []
+    for name, work, goal, statements in (("get", "Authenticated GET of a trunk", "≥ 0.5 of bare axum", {"read": "SQL alone"}),
+                                         ("transfer", "Transfer, keyed and audited", "",
+                                          {"transfer_alone": "SQL, a commit each", "transfer_of_64": "SQL, 64 a commit"})):
+        ours, bare = found[name], found[f"bare_{name}"]
+        beside = "; ".join([f"bare axum {bare['per_cpu_s']:,.0f}",
+                            *(f"{words} {found['sql'][key]:,.0f}" for key, words in statements.items() if key in found["sql"])])
+        rows.append(["", work, "a CPU-second; share of bare axum; p99",
+                     f"{ours['per_cpu_s']:,.0f}; {ours['per_cpu_s'] / bare['per_cpu_s']:.2f}; {ours['p99_ms']:.1f} ms", "", goal, beside])
+    return rows
+
+
 def table(results, peers):
     start = results.get("start") or {}
     mib = lambda name: start[name] / 1024 if name in start else None
@@ -115,7 +132,7 @@ def table(results, peers):
         row("Idle", "RSS", mib("idle_rss_kib"), "MiB", None, 60, {}),
         row("Binary", "size", mib("binary_kib"), "MiB", None, 60, {}),
     ]
-    lines += relay_rows(results, peers) + delay_rows(results) + overload_rows(results)
+    lines += rest_rows(results) + relay_rows(results, peers) + delay_rows(results) + overload_rows(results)
     widths = [max(len(line[column]) for line in lines) for column in range(6)]
     text = "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, [*widths, 0])).rstrip() for line in lines)
     rates = ", ".join(f"{name} {found['rate']:,}/s"

@@ -18,8 +18,9 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::acme::{self, Acme};
 use crate::certificate::{Certificate, CertificateFiles};
-use crate::config::ApiConfig;
+use crate::config::{ApiConfig, Config};
 use crate::node::{StartError, address};
 use crate::transports::TlsError;
 
@@ -38,57 +39,71 @@ pub(crate) struct ApiDoor {
     pub(crate) certificate: Option<Arc<Certificate>>,
     /// For [`serve`].
     pub(crate) server: Option<Arc<ServerConfig>>,
+    /// To keep: obtains the certificate.
+    pub(crate) acme: Option<Acme>,
 }
 
 impl ApiDoor {
     /// As configured; says what is wrong before anything is opened.
-    pub(crate) fn of(api: &ApiConfig, is_dev: bool) -> Result<Self, StartError> {
+    pub(crate) fn of(config: &Config, is_dev: bool) -> Result<Self, StartError> {
         let refused = |error: TlsError| StartError::Configuration(error.to_string());
-        let certificate = certificate(api).map_err(refused)?;
+        let api = &config.api;
+        let acme = Acme::of(api, &config.node.data).map_err(refused)?;
+        let certificate = match &acme {
+            Some(acme) => Some(acme.certificate()),
+            None => certificate(api).map_err(refused)?,
+        };
         let listen = address("api.listen", &api.listen)?;
         if let Some(problem) = plain_http_problem(api, listen, is_dev) {
             return Err(StartError::Configuration(problem));
         }
         if !api.redirect_listen.is_empty() && certificate.is_none() {
             return Err(StartError::Configuration(
-                "api.redirect_listen: there is no HTTPS to redirect to; set api.tls_certificate and api.tls_key".to_owned(),
+                "api.redirect_listen: there is no HTTPS to redirect to; set api.acme_domains, or api.tls_certificate and api.tls_key".to_owned(),
             ));
         }
-        let server = certificate.as_ref().map(server_config).transpose().map_err(refused)?;
-        Ok(Self { certificate, server })
+        let server = match &acme {
+            Some(acme) => Some(Arc::new(speaking_http(acme.server().map_err(refused)?))),
+            None => certificate.as_ref().map(server_config).transpose().map_err(refused)?,
+        };
+        Ok(Self { certificate, server, acme })
     }
 }
 
 /// The certificate of the API, if one is configured.
 pub(crate) fn certificate(api: &ApiConfig) -> Result<Option<Arc<Certificate>>, TlsError> {
-    Certificate::of(
-        &CertificateFiles {
-            certificate: &api.tls_certificate,
-            key: &api.tls_key,
-            names: ["api.tls_certificate", "api.tls_key"],
-            what: "the API",
-        },
-        None,
-    )
+    Certificate::of(&files(&api.tls_certificate, &api.tls_key), None)
+}
+
+/// Where the API's certificate is read from.
+pub(crate) fn files<'c>(certificate: &'c str, key: &'c str) -> CertificateFiles<'c> {
+    CertificateFiles { certificate, key, names: ["api.tls_certificate", "api.tls_key"], what: "the API" }
 }
 
 /// What is shown to those who connect, now and after each renewal: HTTP/1.1 over TLS 1.2 or 1.3.
 pub(crate) fn server_config(certificate: &Arc<Certificate>) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = ServerConfig::clone(&*certificate.server()?);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Arc::new(speaking_http(ServerConfig::clone(&*certificate.server()?))))
+}
+
+fn speaking_http(mut config: ServerConfig) -> ServerConfig {
+    config.alpn_protocols.insert(0, b"http/1.1".to_vec());
+    config
+}
+
+/// Whether the API ends TLS itself.
+pub(crate) fn speaks_tls(api: &ApiConfig) -> bool {
+    !api.tls_certificate.is_empty() || !api.acme_domains.is_empty()
 }
 
 /// Why plain HTTP is not served as configured; nothing when it may be. Credentials travel in every request, so they
 /// leave this machine encrypted: by us, or by a proxy that the operator vouches for.
 pub(crate) fn plain_http_problem(api: &ApiConfig, listen: SocketAddr, is_dev: bool) -> Option<String> {
-    let encrypted = !api.tls_certificate.is_empty();
-    if encrypted || is_dev || api.behind_proxy || listen.ip().to_canonical().is_loopback() {
+    if speaks_tls(api) || is_dev || api.behind_proxy || listen.ip().to_canonical().is_loopback() {
         return None;
     }
     Some(format!(
         "api.listen is {listen}, where others can reach it, and there is no certificate: tokens would travel in the clear. \
-         Set api.tls_certificate and api.tls_key, listen on 127.0.0.1, or set api.behind_proxy when a proxy of yours ends TLS"
+         Set api.acme_domains, or api.tls_certificate and api.tls_key, listen on 127.0.0.1, or set api.behind_proxy when a proxy of yours ends TLS"
     ))
 }
 
@@ -188,7 +203,12 @@ impl Secured {
                 handshakes.spawn(async move {
                     let _turn = turn;
                     // Who fails or dawdles is gone without a word.
-                    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await
+                    else {
+                        return;
+                    };
+                    // An authority has seen its proof: there is nothing more to say (RFC 8737 §4).
+                    if stream.get_ref().1.alpn_protocol() != Some(acme::PROTOCOL) {
                         let _ = send.send((stream, peer)).await;
                     }
                 });

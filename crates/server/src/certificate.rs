@@ -102,6 +102,27 @@ impl Certificate {
         Ok(Some(Arc::new(Self { files, current, state: Mutex::new(state) })))
     }
 
+    /// Reads the files, or shows one that nobody trusts, made out to `names`, until they are there and read by [`Self::renew`].
+    pub(crate) fn awaited(
+        configured: &CertificateFiles<'_>,
+        names: Vec<String>,
+    ) -> Result<Arc<Self>, TlsError> {
+        if let Ok(Some(found)) = Self::of(configured, None) {
+            return Ok(found);
+        }
+        let CertificateFiles { certificate, key, names: keys, what } = *configured;
+        let files = Files { certificate: certificate.to_owned(), key: key.to_owned(), names: keys, what };
+        let current = ArcSwap::from(certified(self_signed(names)?)?);
+        let problem = Some("there is not yet a certificate that clients trust".to_owned());
+        let state = State { stamp: files.stamp(), read_at: clock::wall(), problem };
+        Ok(Arc::new(Self { files: Some(files), current, state: Mutex::new(state) }))
+    }
+
+    /// What is wrong with getting a new one, for the operator.
+    pub(crate) fn tell(&self, problem: String) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).problem = Some(problem);
+    }
+
     /// What we show to those who connect, now and after each renewal.
     pub(crate) fn server(self: &Arc<Self>) -> Result<Arc<ServerConfig>, TlsError> {
         let server = ServerConfig::builder_with_provider(Arc::new(default_provider()))

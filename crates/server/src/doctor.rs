@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::api_listener;
 use crate::config::{Config, Loaded};
 use crate::transports::Transports;
+use crate::{acme, api_listener};
 
 /// How a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -90,6 +90,26 @@ fn api_transport(config: &Config) -> Finding {
     use std::net::ToSocketAddrs as _;
     const SUBJECT: &str = "api.tls_certificate";
     let api = &config.api;
+    match acme::check(api) {
+        Ok(false) => {}
+        Ok(true) => {
+            return Finding::ok(
+                "api.acme_domains",
+                format!(
+                    "a certificate for {} is obtained from {}",
+                    api.acme_domains.join(", "),
+                    api.acme_directory
+                ),
+            );
+        }
+        Err(problem) => {
+            return Finding::broken(
+                "api.acme_domains",
+                problem,
+                "correct the key, or take api.acme_domains out",
+            );
+        }
+    }
     match api_listener::certificate(api) {
         Err(error) => {
             return Finding::broken(

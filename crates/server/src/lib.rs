@@ -2,6 +2,7 @@
 //!
 //! [`Node`] starts everything; the rest is what the command line needs beside it.
 
+mod acme;
 mod admission;
 mod advertised;
 mod api;

@@ -143,7 +143,7 @@ impl Node {
                 catch_mail(&tasks, mailbox.clone(), cancel.clone()).await.map_err(failed)?;
             config.mail.from = "Tandem <kyc@tandem.localhost>".to_owned();
         }
-        let api_tls = ApiDoor::of(&config.api, options.dev)?;
+        let api_tls = ApiDoor::of(&config, options.dev)?;
         billing::check(&mut config, options.dev).map_err(StartError::Configuration)?;
         let config = Arc::new(config);
         prepare_data(&config)?;
@@ -273,6 +273,9 @@ impl Node {
         api_listener::serve(&tasks, listener, api_tls.server, routes, cancel.clone());
         if let Some(certificate) = &api_tls.certificate {
             tasks.spawn(Arc::clone(certificate).follow(cancel.clone()));
+        }
+        if let Some(acme) = api_tls.acme {
+            tasks.spawn(acme.keep(cancel.clone()));
         }
         if !config.api.redirect_listen.is_empty() {
             let listener = TcpListener::bind(&config.api.redirect_listen).await.map_err(|source| {

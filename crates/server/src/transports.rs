@@ -39,6 +39,9 @@ pub(crate) enum TlsError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The configuration contradicts itself.
+    #[error("{0}")]
+    Configuration(String),
     /// One of a pair is missing.
     #[error("{} and {} belong together: give both or neither", .0[0], .0[1])]
     Alone([&'static str; 2]),
@@ -75,7 +78,7 @@ impl Transports {
             "" => SocketAddr::new(sip.ip(), if sip.port() == 0 { 0 } else { sip.port().saturating_add(1) }),
             value => address("sip.tls_listen", value)?,
         };
-        let client = client(config).map_err(refused)?;
+        let client = Arc::new(trusting("sip.tls_ca", &config.tls_ca).map_err(refused)?);
         Ok(Self { tcp, tls: Some(TlsConfig { bind, server, client }), certificate: Some(certificate) })
     }
 }
@@ -97,17 +100,18 @@ fn address(key: &'static str, value: &str) -> Result<SocketAddr, StartError> {
     value.to_socket_addrs().map_err(|_| refused())?.next().ok_or_else(refused)
 }
 
-/// Whose certificates carriers may have: the system's authorities and those the operator adds.
-fn client(config: &SipConfig) -> Result<Arc<ClientConfig>, TlsError> {
+/// A client that trusts the system's authorities and those the operator adds: the PEM file `ca`, named by `key` of the
+/// configuration, unless it is empty.
+pub(crate) fn trusting(key: &'static str, ca: &str) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
         tracing::warn!(%error, "some of the system's certificate authorities cannot be read");
     }
     let (_, unusable) = roots.add_parsable_certificates(system.certs);
-    tracing::debug!(unusable, known = roots.len(), "certificate authorities for SIP over TLS");
-    if !config.tls_ca.is_empty() {
-        for authority in certificates("sip.tls_ca", &config.tls_ca)? {
+    tracing::debug!(unusable, known = roots.len(), "certificate authorities");
+    if !ca.is_empty() {
+        for authority in certificates(key, ca)? {
             roots.add(authority)?;
         }
     }
@@ -115,7 +119,7 @@ fn client(config: &SipConfig) -> Result<Arc<ClientConfig>, TlsError> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Arc::new(client))
+    Ok(client)
 }
 
 pub(crate) fn certificates(key: &'static str, path: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {

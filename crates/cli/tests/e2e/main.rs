@@ -5,6 +5,7 @@
 //! Each test is one node (money races: two) with many customers; what belongs together runs at once, so that
 //! the whole of it takes as long as its longest call.
 
+mod acme;
 mod api_calls;
 mod cancel_and_failures;
 mod carrier_limits;

@@ -12,6 +12,7 @@ use super::{
     kyc, not_built, numbers, openapi, origination_uris, partner, partner_accounts, passwords, payments,
     records, sessions, settings, statements, sub_accounts, tokens, transactions, trunks,
 };
+use crate::api_listener::speaks_tls;
 use crate::auth::Limits;
 
 /// Every resource.
@@ -60,7 +61,7 @@ pub(crate) fn router(state: AppState) -> Router {
     let limits =
         RequestLimits { timeout: Duration::from_millis(api.timeout_ms), body_bytes: api.body_limit_bytes };
     let asked = Arc::new(Limits::new(api));
-    let speaks_tls = !api.tls_certificate.is_empty();
+    let speaks_tls = speaks_tls(api);
     let router = router.layer(Extension(asked)).layer(Extension(records::Exports::default()));
     let rest = enclosed(router.with_state(state), canonical, limits);
     openapi::router(rest, speaks_tls)

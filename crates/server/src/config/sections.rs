@@ -62,6 +62,11 @@ pub struct ApiConfig {
     pub behind_proxy: bool,
     pub tls_certificate: String,
     pub tls_key: String,
+    pub acme_domains: Vec<String>,
+    pub acme_terms_agreed: bool,
+    pub acme_contact: String,
+    pub acme_directory: String,
+    pub acme_ca: String,
     pub redirect_listen: String,
     pub call_queue_ms: u64,
 }
