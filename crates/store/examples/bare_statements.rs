@@ -12,30 +12,30 @@ use rusqlite::{Connection, params};
 use tandem_store::Store;
 
 /// `select * from trunk` as the reader of trunks has it.
-const READ: &str = "select * from trunk where trunk_id = $1 and account_id = $2";
+const READ: &str = "select * from trunk where trunk_id = ?1 and account_id = ?2";
 const CLAIM: &str =
     "insert into idempotency (account_id, key, fingerprint, state, node_name, node_epoch, created_at)
-  values ($1, $2, $3, 'started', 'bench', 1, $4) on conflict (account_id, key) do nothing";
-const DEBIT: &str = "update account set balance = balance - $2, updated_at = $4
-  where auth_id = $1 and balance - $2 - held + credit_limit >= 0
-    and exists (select 1 from account as other where other.auth_id = $3 and other.currency = account.currency)
+  values (?1, ?2, ?3, 'started', 'bench', 1, ?4) on conflict (account_id, key) do nothing";
+const DEBIT: &str = "update account set balance = balance - ?2, updated_at = ?4
+  where auth_id = ?1 and balance - ?2 - held + credit_limit >= 0
+    and exists (select 1 from account as other where other.auth_id = ?3 and other.currency = account.currency)
     and not exists (select 1 from ledger_tx
-                    where account_id = $1 and kind = 'transfer' and ref_kind = 'ptc' and ref_id = $5)
+                    where account_id = ?1 and kind = 'transfer' and ref_kind = 'ptc' and ref_id = ?5)
   returning balance";
 const CREDIT: &str =
-    "update account set balance = balance + $2, updated_at = $3 where auth_id = $1 returning balance";
+    "update account set balance = balance + ?2, updated_at = ?3 where auth_id = ?1 returning balance";
 const TX: &str =
     "insert into ledger_tx (id, account_id, kind, ref_kind, ref_id, description, currency, created_at)
-  values ($1, $2, 'transfer', 'ptc', $1, 'Transfer from partner Bench: Bench', 'INR', $3)";
+  values (?1, ?2, 'transfer', 'ptc', ?1, 'Transfer from partner Bench: Bench', 'INR', ?3)";
 const ENTRIES: &str = "insert into ledger_entry (tx_id, account, amount, balance_after, created_at)
-  values ($1, $2, 0 - $3, $4, $7), ($1, $5, $3, $6, $7)";
+  values (?1, ?2, 0 - ?3, ?4, ?7), (?1, ?5, ?3, ?6, ?7)";
 const AUDIT: &str =
     "insert into audit (at, actor, account_id, action, resource_kind, resource_id, fields, request_id,
     source_ip, before_hash, after_hash)
-  values ($1, $2, $3, 'create', 'transfer', $4, '[]', $4, '127.0.0.1',
-    (select after_hash from audit where resource_kind = 'transfer' and resource_id = $4 order by id desc limit 1), null)";
-const FINISH: &str = "update idempotency set state = 'finished', response_status = 200, response_sealed = $3
-  where account_id = $1 and key = $2 and state = 'started'";
+  values (?1, ?2, ?3, 'create', 'transfer', ?4, '[]', ?4, '127.0.0.1',
+    (select after_hash from audit where resource_kind = 'transfer' and resource_id = ?4 order by id desc limit 1), null)";
+const FINISH: &str = "update idempotency set state = 'finished', response_status = 200, response_sealed = ?3
+  where account_id = ?1 and key = ?2 and state = 'started'";
 /// Bytes of a transfer's sealed answer, about.
 const ANSWER: [u8; 420] = [0x5a; 420];
 const AMOUNT: i64 = 1_000_000;
