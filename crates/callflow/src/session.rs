@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tandem_model::ports::{FetchKind, FetchRequest, Notice};
-use tandem_model::{CallFacts, CallStatus, EventKind};
+use tandem_model::{CallFacts, CallStatus, EventKind, UrlCall};
 
 use crate::address::{self, Target};
 use crate::effect::{DialOrder, Effect, Loops, Sound};
@@ -49,6 +49,8 @@ pub(crate) struct Session {
     a: ALeg,
     /// URL of the running document: relative URLs resolve against it.
     pub(crate) document_url: String,
+    /// Takes what is gathered where a document names no action.
+    pub(crate) input: Option<UrlCall>,
     /// `<Hangup schedule>`.
     pub(crate) scheduled_hangup: Option<Instant>,
     effects: VecDeque<Effect>,
@@ -68,6 +70,7 @@ impl Session {
             limits,
             a,
             document_url: String::new(),
+            input: None,
             scheduled_hangup: None,
             effects: VecDeque::new(),
             last_leg: Leg::A.0,

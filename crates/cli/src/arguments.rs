@@ -88,6 +88,9 @@ pub(crate) struct Serve {
     /// Seconds that live calls are given to end on SIGTERM before they are ended.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain: u64,
+    /// Development: the wall clock runs so many seconds ahead, to live through months. Only with --dev.
+    #[arg(long, hide = true, value_name = "SECONDS", requires = "dev")]
+    pub(crate) clock_ahead: Option<u32>,
     /// A deliberate fault, to see the kill loop fail. Only in binaries built for that.
     #[arg(long, hide = true, value_name = "FAULT")]
     pub(crate) fault: Option<String>,
@@ -141,6 +144,12 @@ pub(crate) enum AdminCommand {
     /// Numbers that customers can buy.
     #[command(subcommand)]
     Inventory(InventoryCommand),
+    /// One number: what it is, and what only you do with it.
+    #[command(subcommand)]
+    Number(NumberCommand),
+    /// Complaints about unwanted calls that the regulator passed on.
+    #[command(subcommand)]
+    Ndnc(NdncCommand),
     /// Check the ledger: sums, balances, holds, records against postings and rates. Exits 1 if anything is wrong.
     VerifyLedger,
     /// Events that were given up on.
@@ -331,8 +340,86 @@ pub(crate) enum InventoryCommand {
         monthly: String,
         #[arg(long, default_value = "INR")]
         currency: String,
+        /// Months for which who buys one must keep it.
+        #[arg(long, default_value_t = 0)]
+        months: u32,
     },
     /// List numbers and who owns them.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NumberCommand {
+    /// Show everything that is known of a number.
+    Show { number: String },
+    /// Sell a number of any series to an account, at its price: 140, 160 and 92 are sold in no other way.
+    #[command(after_help = "Example:\n  tandem admin number give +911400123456 MA_7QX2L0PD")]
+    Give {
+        number: String,
+        /// The account's or sub-account's auth_id.
+        account: String,
+    },
+    /// Change what is given.
+    #[command(after_help = "Example:\n  tandem admin number set +919212345678 --aadhaar-verified true")]
+    Set {
+        number: String,
+        /// Takes no calls and cannot be bought.
+        #[arg(long)]
+        blocked: Option<bool>,
+        /// Its holder has shown an Aadhaar: until then it takes no calls.
+        #[arg(long)]
+        aadhaar_verified: Option<bool>,
+        /// Months for which its owner must keep it.
+        #[arg(long)]
+        months: Option<u32>,
+        /// Price of a month, from the next one on.
+        #[arg(long)]
+        monthly: Option<String>,
+        /// A tag; repeat for more. They replace those it has.
+        #[arg(long = "tag")]
+        tags: Vec<String>,
+    },
+    /// Take a number from its sub-account whatever calls it has had lately. The audit remembers it.
+    Unassign { number: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NdncCommand {
+    /// Say where an account is told of complaints: signed JSON, sent until it is taken.
+    #[command(
+        after_help = "Example:\n  tandem admin ndnc webhook MA_7QX2L0PD --url https://shop.example/ndnc --secret a-secret-you-agreed-on"
+    )]
+    Webhook {
+        /// The account's auth_id.
+        account: String,
+        /// Nothing takes it away.
+        #[arg(long, default_value = "")]
+        url: String,
+        /// 16 characters or more, agreed with the account.
+        #[arg(long, default_value = "")]
+        secret: String,
+    },
+    /// Write a complaint down and tell the number's account. Repeating a reference changes nothing.
+    #[command(
+        after_help = "Example:\n  tandem admin ndnc complain --urn UCC-2026-0007 --number +918045671200 --complainant +919812345678 --description \"Loan offers at night\""
+    )]
+    Complain {
+        /// The regulator's reference.
+        #[arg(long)]
+        urn: String,
+        /// The number that called.
+        #[arg(long)]
+        number: String,
+        /// Who complained.
+        #[arg(long)]
+        complainant: String,
+        /// YYYY-MM-DD; today when absent.
+        #[arg(long)]
+        date: Option<String>,
+        #[arg(long)]
+        description: Option<String>,
+    },
+    /// List complaints, newest first.
     List,
 }
 

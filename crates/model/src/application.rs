@@ -55,4 +55,7 @@ pub struct ApplicationPlan {
     /// Told of an API call's ringing, answer and end, beside those two.
     #[serde(default)]
     pub status: Option<UrlCall>,
+    /// Takes what is gathered where a document names no action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<UrlCall>,
 }

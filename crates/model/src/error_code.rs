@@ -57,6 +57,7 @@ error_codes! {
     DuplicateUsername = "DUPLICATE_USERNAME", 409, 403, Forbidden, "The username is taken", "Choose another username.";
     InsufficientBalance = "INSUFFICIENT_BALANCE", 402, 402, OutOfCredits, "Insufficient balance", "Add money to the account.";
     CallerIdNotOwned = "CALLER_ID_NOT_OWNED", 403, 403, UnknownCallerId, "The from number is not owned by this account", "Use a number of the account as caller ID.";
+    OutsideCallingHours = "OUTSIDE_CALLING_HOURS", 403, 403, Forbidden, "Promotional numbers call from 09:00 to 21:00 India time", "Call in the daytime, or from a number of another series.";
     InvalidDestinationNumber = "INVALID_DESTINATION", 400, 484, InvalidDestination, "The destination is not a dialable number", "Dial +E.164, or a national number.";
     ShortCodeBarred = "SHORT_CODE_BARRED", 403, 403, NumberBarred, "Short and emergency codes are not routed", "Ask the operator to route the code.";
     CountryBarred = "COUNTRY_BARRED", 403, 403, CountryBarred, "The destination country is closed", "Ask the operator to open the country.";

@@ -22,6 +22,9 @@ pub enum DeliveryChannel {
     DurableSealed,
     /// JSON event about an account: `sha256=` body HMAC with the account's token, 1, 2, 4 s, then the durable schedule.
     DurableAccount,
+    /// JSON complaint about a number: body HMAC (hex) with the secret agreed for complaints, 1, 2, 4 s, then the durable
+    /// schedule.
+    DurableNdnc,
     /// A letter to `mailto:` an address, along the durable schedule until the mail server takes it.
     Mail,
 }
@@ -57,6 +60,16 @@ pub enum EventKind {
     BalanceLow,
     /// The same, as a letter.
     BalanceLowLetter,
+    /// The month of a number could not be paid, or its grace ends soon.
+    NumberUnpaid,
+    /// The same, as a letter.
+    NumberUnpaidLetter,
+    /// A number is the account's no more.
+    NumberReleased,
+    /// The same, as a letter.
+    NumberReleasedLetter,
+    /// Somebody complained of unwanted calls from a number.
+    NdncComplaint,
 }
 
 impl EventKind {
@@ -75,6 +88,9 @@ impl EventKind {
             Self::KycSessionExpired => "kyc.session_expired",
             Self::KycSessionRevoked => "kyc.session_revoked",
             Self::BalanceLow | Self::BalanceLowLetter => "balance.low",
+            Self::NumberUnpaid | Self::NumberUnpaidLetter => "number.unpaid",
+            Self::NumberReleased | Self::NumberReleasedLetter => "number.released",
+            Self::NdncComplaint => "ndnc.complaint",
         }
     }
 
@@ -91,8 +107,11 @@ impl EventKind {
             | Self::KycFailed
             | Self::KycSessionExpired
             | Self::KycSessionRevoked => DeliveryChannel::DurableSealed,
-            Self::BalanceLow => DeliveryChannel::DurableAccount,
-            Self::BalanceLowLetter => DeliveryChannel::Mail,
+            Self::BalanceLow | Self::NumberUnpaid | Self::NumberReleased => DeliveryChannel::DurableAccount,
+            Self::BalanceLowLetter | Self::NumberUnpaidLetter | Self::NumberReleasedLetter => {
+                DeliveryChannel::Mail
+            }
+            Self::NdncComplaint => DeliveryChannel::DurableNdnc,
         }
     }
 }

@@ -15,9 +15,11 @@ mod hangup;
 mod id;
 pub mod kyc;
 mod money;
+mod month;
 pub mod ports;
 mod rate;
 pub mod rhythm;
+mod series;
 
 pub use application::{ApplicationPlan, HttpMethod, UrlCall};
 pub use call::{
@@ -32,4 +34,6 @@ pub use id::{
     TrunkId,
 };
 pub use money::{Currency, Money, MoneyError};
+pub use month::month_end_after;
 pub use rate::Rate;
+pub use series::{MOBILE_NUMBERS_MAX, NumberSeries};

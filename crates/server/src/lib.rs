@@ -50,6 +50,11 @@ pub fn wall_seconds() -> i64 {
     tandem_model::clock::wall().as_second()
 }
 
+/// Development: puts the wall clock ahead, to live through months in a minute.
+pub fn set_clock_ahead(seconds: u32) {
+    tandem_model::clock::set_ahead(seconds);
+}
+
 /// A random word of lower-case letters and digits: passwords for people to type into phones.
 pub fn random_word(length: usize) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";

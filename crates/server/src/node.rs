@@ -21,7 +21,7 @@ use crate::advertised::Advertised;
 use crate::api::{self, AppState, Live, Shared};
 use crate::api_listener::{self, ApiDoor};
 use crate::auth::{Vault, VaultError};
-use crate::billing::{self, Payments, renew};
+use crate::billing::{self, NumberClerk, NumberTerms, Payments, renew};
 use crate::certificate::Certificate;
 use crate::config::{CarriersConfig, Config, EdgeConfig, Loaded};
 use crate::dev::{Mailbox, catch_mail};
@@ -236,6 +236,9 @@ impl Node {
         let payments = Payments::of(&config.payments, &api_url, Some(egress.clone()))
             .map_err(StartError::Configuration)?;
         tasks.spawn(renew(store.reader(), writer.clone(), cancel.clone()));
+        let terms = NumberTerms::of(&config.numbers).map_err(StartError::Configuration)?;
+        let clerk = NumberClerk { reader: store.reader(), writer: writer.clone(), terms };
+        tasks.spawn(clerk.run(cancel.clone()));
         let kyc = Desk::new(DeskParts {
             config: config.clone(),
             vault: vault.clone(),

@@ -27,6 +27,7 @@ pub mod idempotency;
 pub mod kyc;
 mod migrate;
 pub mod money;
+pub mod ndnc;
 pub mod nodes;
 pub mod outbox;
 pub mod payments;

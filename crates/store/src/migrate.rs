@@ -38,6 +38,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_capacity"),
     migration!(10, "0010_money"),
     migration!(11, "0011_folded_records"),
+    migration!(12, "0012_numbers"),
 ];
 
 const CREATE_TABLE: &str =

@@ -151,6 +151,7 @@ const fn channel_name(channel: DeliveryChannel) -> &'static str {
         DeliveryChannel::DurableTrunk => "durable_trunk",
         DeliveryChannel::DurableSealed => "durable_sealed",
         DeliveryChannel::DurableAccount => "durable_account",
+        DeliveryChannel::DurableNdnc => "durable_ndnc",
         DeliveryChannel::Mail => "mail",
     }
 }

@@ -23,6 +23,8 @@ mod kyc;
 mod ledger_model;
 #[path = "conformance/money.rs"]
 mod money;
+#[path = "conformance/numbers.rs"]
+mod numbers;
 #[path = "conformance/opening.rs"]
 mod opening;
 #[path = "conformance/outbox.rs"]

@@ -71,8 +71,12 @@ enum AfterAnswer {
 impl Call {
     /// A call to which nothing has happened yet. [`Input::Start`] sets it going.
     pub fn new(now: Instant, setup: CallSetup) -> Self {
+        let mut session = Session::new(setup.facts, setup.a_leg, setup.limits);
+        if let Program::Document(plan) = &setup.program {
+            session.input.clone_from(&plan.input);
+        }
         Self {
-            session: Session::new(setup.facts, setup.a_leg, setup.limits),
+            session,
             program: setup.program,
             apology: setup.apology,
             max_duration: setup.max_duration,

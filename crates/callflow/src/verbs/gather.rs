@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tandem_model::HttpMethod;
 use tandem_model::ports::FetchKind;
 
 use super::{Running, Started, Step, Verb, play, speak, unknown, wait};
@@ -31,7 +32,7 @@ pub(super) const SPEC: Spec = Spec {
             "action",
             Kind::Url,
             "",
-            "Receives the keys and returns the next document; the document's own URL when absent.",
+            "Receives the keys and returns the next document; the number's input URL when absent, or else the document's own.",
         ),
         Attribute::built("method", Kind::Method, "POST", "How to request it."),
         Attribute::built(
@@ -93,7 +94,9 @@ pub(super) const SPEC: Spec = Spec {
 /// When input ends, and where it goes.
 #[derive(Clone, Debug)]
 struct Rules {
-    action: Target,
+    /// Absent when the document names none.
+    action: Option<Target>,
+    method: Option<HttpMethod>,
     redirect: bool,
     execution_timeout: Duration,
     digit_gap: Duration,
@@ -127,9 +130,8 @@ pub(super) fn parse(element: &Element<'_>) -> Result<Box<dyn Verb>, DocumentErro
         });
     }
     let rules = Rules {
-        action: element
-            .target("action", "method")
-            .unwrap_or_else(|| Target { url: String::new(), method: element.method("method") }),
+        action: element.target("action", "method"),
+        method: element.method("method"),
         redirect: element.switch("redirect"),
         execution_timeout: Duration::from_secs(element.whole("executionTimeout").unwrap_or(15)),
         digit_gap: element.whole("digitEndTimeout").map_or(AUTO_DIGIT_GAP, Duration::from_secs),
@@ -250,6 +252,15 @@ impl Collecting {
         Step::Stay
     }
 
+    /// The action; else the number's input URL; else the document's own.
+    fn target(&self, session: &Session) -> Target {
+        match (&self.rules.action, &session.input) {
+            (Some(action), _) => action.clone(),
+            (None, Some(input)) => Target { url: input.url.clone(), method: Some(input.method) },
+            (None, None) => Target { url: String::new(), method: self.rules.method },
+        }
+    }
+
     fn complete(&mut self, session: &mut Session) -> Step {
         if self.digits.is_empty() {
             session.trace("<Gather> heard no key");
@@ -261,11 +272,8 @@ impl Collecting {
         add(&mut parameters, "Speech", "");
         add(&mut parameters, "SpeechConfidenceScore", "");
         add(&mut parameters, "BilledAmount", "0.00000");
-        let load = Load {
-            kind: FetchKind::Action,
-            target: self.rules.action.clone(),
-            parameters: Arc::new(parameters),
-        };
+        let load =
+            Load { kind: FetchKind::Action, target: self.target(session), parameters: Arc::new(parameters) };
         if self.rules.redirect {
             return Step::Load(Box::new(load));
         }

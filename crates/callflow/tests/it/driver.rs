@@ -54,6 +54,7 @@ pub(crate) fn setup() -> CallSetup {
             hangup: None,
             ring: None,
             status: None,
+            input: None,
         }),
         a_leg: ALegState::Unanswered,
         max_duration: Duration::from_hours(4),

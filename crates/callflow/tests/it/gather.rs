@@ -151,3 +151,23 @@ fn the_callees_keys_are_not_the_callers() {
     let call = gather("numDigits='1'", "").digit(500, Leg(1), '1').run();
     assert_eq!(call.fetches().len(), 1);
 }
+
+#[test]
+fn the_numbers_input_url_takes_what_is_gathered_without_an_action() {
+    let input = "https://desk.example/input";
+    for (action, asked) in [
+        ("", input),
+        ("action='/done'", "https://app.example/done"),
+        ("action=''", crate::driver::ANSWER_URL),
+    ] {
+        let mut setup = crate::driver::setup();
+        if let tandem_callflow::Program::Document(plan) = &mut setup.program {
+            let method = tandem_model::HttpMethod::Get;
+            plan.input = Some(tandem_model::UrlCall { url: input.to_owned(), method });
+        }
+        setup.a_leg = tandem_callflow::ALegState::Answered;
+        let xml = format!("<Response><Gather {action} numDigits='1'/></Response>");
+        let call = Driver::new(setup).page(crate::driver::ANSWER_URL, &xml).digit(500, Leg::A, '1').run();
+        assert_eq!(call.fetches()[1].url, asked, "{action}");
+    }
+}

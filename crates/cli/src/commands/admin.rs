@@ -11,7 +11,7 @@ use tandem_server::config::{Loaded, Overrides};
 use super::{block_on, load};
 use crate::arguments::{
     Admin, AdminCommand, Arguments, BansCommand, CarrierCommand, CarrierFields, DeadLettersCommand,
-    InventoryCommand, KycCommand, MoneyMovement, PartnerCommand, RatesCommand,
+    InventoryCommand, KycCommand, MoneyMovement, NdncCommand, NumberCommand, PartnerCommand, RatesCommand,
 };
 use crate::{http as wire, output};
 
@@ -177,10 +177,11 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
             setup,
             monthly,
             currency,
+            months,
         }) => OperatorRequest::post(
             "/admin/inventory".to_owned(),
             json!({"numbers": numbers, "country": country, "region": region, "setup_fee": setup,
-                    "monthly_fee": monthly, "currency": currency}),
+                    "monthly_fee": monthly, "currency": currency, "minimum_commitment_months": months}),
             |value| format!("{} numbers added", output::plain(&value["added"])),
         ),
         AdminCommand::Inventory(InventoryCommand::List) => {
@@ -194,6 +195,8 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
         AdminCommand::VerifyLedger => OperatorRequest::get("/admin/ledger/verify", |value| {
             serde_json::to_string_pretty(value).unwrap_or_default()
         }),
+        AdminCommand::Number(command) => number(command),
+        AdminCommand::Ndnc(command) => ndnc(command),
         AdminCommand::Kyc(command) => kyc(command)?,
         AdminCommand::DeadLetters(DeadLettersCommand::List) => {
             OperatorRequest::get("/admin/dead-letters", |value| {
@@ -223,6 +226,68 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
             lines.collect::<Vec<_>>().join("\n")
         }),
     })
+}
+
+fn number(command: &NumberCommand) -> OperatorRequest {
+    let at = |number: &str, rest: &str| format!("/admin/numbers/{}{rest}", encoded(number));
+    let shown = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
+    match command {
+        NumberCommand::Show { number } => OperatorRequest::get(&at(number, ""), shown),
+        NumberCommand::Give { number, account } => {
+            OperatorRequest::post(at(number, "/give"), json!({ "account": account }), |value| {
+                format!("{} is {}'s", output::plain(&value["e164"]), output::plain(&value["account_id"]))
+            })
+        }
+        NumberCommand::Set { number, blocked, aadhaar_verified, months, monthly, tags } => {
+            let mut body = json!({
+                "is_blocked": blocked, "aadhaar_verified": aadhaar_verified, "minimum_commitment_months": months,
+                "monthly_fee": monthly, "tags": (!tags.is_empty()).then_some(tags),
+            });
+            if let Some(body) = body.as_object_mut() {
+                body.retain(|_, value| !value.is_null());
+            }
+            OperatorRequest { method: Method::PUT, path: at(number, ""), body: Some(body), text: shown }
+        }
+        NumberCommand::Unassign { number } => OperatorRequest {
+            method: Method::DELETE,
+            path: at(number, "/sub-account"),
+            body: None,
+            text: |value| format!("{} is the main account's again", output::plain(&value["e164"])),
+        },
+    }
+}
+
+fn ndnc(command: &NdncCommand) -> OperatorRequest {
+    match command {
+        NdncCommand::Webhook { account, url, secret } => OperatorRequest {
+            method: Method::PUT,
+            path: format!("/admin/ndnc/{}", encoded(account)),
+            body: Some(json!({ "url": url, "secret": secret })),
+            text: |value| match value["url"].as_str() {
+                Some(url) => format!("Complaints go to {url}"),
+                None => "The account is told of complaints no more.".to_owned(),
+            },
+        },
+        NdncCommand::Complain { urn, number, complainant, date, description } => OperatorRequest::post(
+            "/admin/ndnc".to_owned(),
+            json!({"urn": urn, "number": number, "complainant": complainant, "date": date,
+                "description": description}),
+            |value| match (value["repeated"] == true, value["told"] == true) {
+                (true, _) => "Already written down under this reference.".to_owned(),
+                (false, true) => format!("Written down; {} is told.", output::plain(&value["account_id"])),
+                (false, false) => {
+                    let account = output::plain(&value["account_id"]);
+                    format!("Written down. {account} is not told: it has no webhook for complaints.")
+                }
+            },
+        ),
+        NdncCommand::List => OperatorRequest::get("/admin/ndnc", |value| {
+            output::table(
+                &value["complaints"],
+                &["urn", "number", "account_id", "complainant", "date", "description"],
+            )
+        }),
+    }
 }
 
 fn kyc(command: &KycCommand) -> anyhow::Result<OperatorRequest> {

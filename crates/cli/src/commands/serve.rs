@@ -22,6 +22,9 @@ pub(crate) fn run(arguments: &Arguments, serve: &Serve) -> anyhow::Result<()> {
             .set("recordings.all", true)
             .set_default("kyc.verifier", "sandbox");
     }
+    if let Some(seconds) = serve.clock_ahead {
+        tandem_server::set_clock_ahead(seconds);
+    }
     let loaded = load(&serve.configuration, overrides)?;
     let threads = loaded.config.node.threads;
     block_on(threads, async {

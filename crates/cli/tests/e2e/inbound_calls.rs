@@ -340,3 +340,60 @@ async fn a_redirect_into_a_private_network_is_not_followed() {
     }
     assert_eq!(visits.load(Ordering::SeqCst), 0, "connections to the inside");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_numbers_own_urls_answer_take_input_and_hear_of_the_end() {
+    let world = World::open(WorldOptions::default(), |request| match request.path() {
+        "/desk" => document("<Gather numDigits=\"1\" executionTimeout=\"15\"/><Speak>Nothing.</Speak>"),
+        "/desk-input" => document("<Hangup/>"),
+        _ => Answer::status(204),
+    })
+    .await;
+    // The application is there, and the number's own URLs go before it.
+    let line = line(&world, "receptionist", "never", json!({})).await;
+    let urls = json!({"answer_url": world.sink.url("desk"), "input_url": world.sink.url("desk-input"),
+        "hangup_url": world.sink.url("desk-over")});
+    let path = format!("/numbers/%2B{}/urls", line.number);
+    world.api(&line.customer, "PUT", &path, Some(&urls)).await.ok();
+    let caller = Caller::call_from(line.network, world.sip(), Some(TONE), |media| {
+        let called = world.sip().to_string();
+        let dialog = Dialog::new(&format!("+{OUTSIDE}"), &format!("+{}", line.number), &called, media);
+        dialog.invite().answered().ack().hears_bye()
+    })
+    .await;
+    let handset = caller.connected().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    handset.press("5");
+    caller.finish().await.went_as_written();
+    let hangup = hangup_of(&world, &line).await;
+    let came: Vec<_> =
+        requests_about(&world, &line).into_iter().map(|request| request.path().to_owned()).collect();
+    assert_eq!(came, ["/desk", "/desk-input", "/desk-over"]);
+    expect(&hangup, &[("CallStatus", "completed"), ("HangupSource", "Answer XML")]);
+    // Given back, it leads nowhere; the refusal is on the account's record.
+    let path = format!("/numbers/%2B{}", line.number);
+    let fee = json!({"amount": "700", "reference": "for the release"});
+    let credit = format!("/admin/accounts/{}/credit", line.customer.who.id);
+    world.platform.operator("POST", &credit, Some(&fee)).await.ok();
+    world.api(&line.customer, "DELETE", &path, None).await.ok();
+    let refused = Caller::call_from(line.network, world.sip(), None, |media| {
+        let called = world.sip().to_string();
+        let dialog = Dialog::new(&format!("+{OUTSIDE}"), &format!("+{}", line.number), &called, media);
+        dialog.invite().refused(404)
+    })
+    .await;
+    refused.finish().await.went_as_written();
+    let records = world.records_once(&line.customer, 2).await;
+    assert!(
+        records
+            .iter()
+            .any(|record| record["failure_reason"].as_str().is_some_and(|why| why.contains("not connected"))),
+        "{records:?}"
+    );
+    let health = world.api(&line.customer, "GET", &format!("{path}/health"), None).await.ok();
+    assert_eq!(
+        (&health["summary"]["total_calls"], &health["summary"]["answered_calls"]),
+        (&json!(2), &json!(1)),
+        "{health}"
+    );
+}

@@ -1,6 +1,7 @@
 //! Number policy: what may be dialled, and as whom. Pure over the directory.
 
-use tandem_model::{AccountId, CountryRules, Dialled, E164, ErrorCode, Refusal, normalise};
+use jiff::Timestamp;
+use tandem_model::{AccountId, CountryRules, Dialled, E164, ErrorCode, NumberSeries, Refusal, normalise};
 
 use crate::directory::{AccountEntry, Directory};
 
@@ -45,6 +46,7 @@ pub(crate) fn owned_caller(
     account: &AccountId,
     rules: CountryRules,
     caller: &str,
+    at: Timestamp,
 ) -> Result<E164, Refusal> {
     let refusal = || {
         Refusal::because(
@@ -53,7 +55,22 @@ pub(crate) fn owned_caller(
         )
     };
     let Ok(Dialled::Number(number)) = normalise(caller, rules) else { return Err(refusal()) };
-    if owns(directory, account, &number) { Ok(number) } else { Err(refusal()) }
+    if !owns(directory, account, &number) {
+        return Err(refusal());
+    }
+    if NumberSeries::of(number) == NumberSeries::Promotional && !is_daytime_in_india(at) {
+        return Err(Refusal::new(ErrorCode::OutsideCallingHours));
+    }
+    Ok(number)
+}
+
+/// Promotional calls disturb nobody's night: 09:00 to 21:00 where they go (TRAI, TCCCPR 2018). India has one time, 5 h 30 min
+/// before UTC, all the year.
+fn is_daytime_in_india(at: Timestamp) -> bool {
+    const OFFSET_S: i64 = 19_800;
+    const HOUR_S: i64 = 3_600;
+    let second = (at.as_second() + OFFSET_S).rem_euclid(24 * HOUR_S);
+    (9 * HOUR_S..21 * HOUR_S).contains(&second)
 }
 
 /// The number is in service with this account, or with an account of the same main account.
@@ -67,4 +84,21 @@ pub(crate) fn owns(directory: &Directory, account: &AccountId, number: &E164) ->
 /// A caller's text cut to what a reason may hold.
 fn shown(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promotion_is_for_the_daytime_of_india() {
+        for (at, is_day) in [
+            ("2026-11-22T03:29:59Z", false),
+            ("2026-11-22T03:30:00Z", true),
+            ("2026-11-22T15:29:59Z", true),
+            ("2026-11-22T15:30:00Z", false),
+        ] {
+            assert_eq!(is_daytime_in_india(at.parse().unwrap()), is_day, "{at}");
+        }
+    }
 }

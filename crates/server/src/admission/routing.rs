@@ -199,6 +199,7 @@ mod tests {
             default_callback: None,
             epoch: 1,
             requests_per_minute: None,
+            ndnc_secret: None,
         };
         let caller = Presented {
             number: None,

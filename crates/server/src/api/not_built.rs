@@ -17,20 +17,6 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("/Account/{auth_id}/Recording", "The list of recordings"),
     ("/Account/{auth_id}/Recording/{*rest}", "Reading and deleting recordings over the API"),
     ("/Account/{auth_id}/export/recording", "Exporting recordings"),
-    ("/Account/{auth_id}/numbers/{e164}/cancel-release", "Cancelling the release of a number"),
-    ("/Account/{auth_id}/numbers/{e164}/assign-subaccount", "Assigning a number to a sub-account"),
-    ("/Account/{auth_id}/numbers/{e164}/health", "Health of a number"),
-    ("/Account/{auth_id}/Number", "The older number routes (use /numbers)"),
-    ("/Account/{auth_id}/Number/{*rest}", "The older number routes (use /numbers)"),
-    ("/Account/{auth_id}/PhoneNumber", "The older number search (use /inventory/numbers)"),
-    (
-        "/Account/{auth_id}/PhoneNumber/{*rest}",
-        "The older number purchase (use /numbers/purchase-from-inventory)",
-    ),
-    (
-        "/Account/{auth_id}/AvailablePrefix/{*rest}",
-        "The older number purchase (use /numbers/purchase-from-inventory)",
-    ),
     ("/Account/{auth_id}/Message", "SMS"),
     ("/Account/{auth_id}/Message/{*rest}", "SMS"),
 ];

@@ -23,6 +23,8 @@ pub mod context {
     pub const TRUNK_SECRET: &str = "trunk signing secret";
     /// Accounts' auth tokens.
     pub const AUTH_TOKEN: &str = "auth token";
+    /// Secrets that sign complaints about numbers.
+    pub const NDNC_SECRET: &str = "ndnc secret";
     /// Passwords of SIP endpoints.
     pub const ENDPOINT_PASSWORD: &str = "endpoint password";
     /// Our passwords at carriers.

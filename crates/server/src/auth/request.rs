@@ -268,6 +268,7 @@ fn entry_of(row: AccountRow) -> AccountEntry {
         token: None,
         token_hash: row.token_hash,
         previous_token: row.token_previous_hash.zip(row.token_previous_until),
+        ndnc_secret: None,
     }
 }
 

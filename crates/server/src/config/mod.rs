@@ -11,8 +11,8 @@ use thiserror::Error;
 
 pub use sections::{
     ApiConfig, BillingConfig, CapacityConfig, CarriersConfig, Config, DatabaseConfig, DnsConfig, EdgeConfig,
-    KycConfig, MailConfig, MetricsConfig, NodeConfig, PaymentsConfig, RecordingsConfig, RtpConfig, SipConfig,
-    SpeechConfig, WebhooksConfig,
+    KycConfig, MailConfig, MetricsConfig, NodeConfig, NumbersConfig, PaymentsConfig, RecordingsConfig,
+    RtpConfig, SipConfig, SpeechConfig, WebhooksConfig,
 };
 
 /// The embedded defaults: every key, commented.

@@ -19,6 +19,7 @@ pub struct Config {
     pub rtp: RtpConfig,
     pub billing: BillingConfig,
     pub capacity: CapacityConfig,
+    pub numbers: NumbersConfig,
     pub payments: PaymentsConfig,
     pub kyc: KycConfig,
     pub mail: MailConfig,
@@ -151,6 +152,17 @@ pub struct CapacityConfig {
     pub concurrent_calls_pack: u32,
     pub cps_price: String,
     pub cps_pack: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NumbersConfig {
+    pub currency: String,
+    pub release_fee: String,
+    pub release_window_h: u32,
+    pub quarantine_days: u32,
+    pub grace_days: u32,
+    pub cool_off_days: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

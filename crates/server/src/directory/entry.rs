@@ -46,6 +46,8 @@ pub(crate) struct AccountEntry {
     pub(crate) epoch: i64,
     /// Requests a minute of a sub-account.
     pub(crate) requests_per_minute: Option<u32>,
+    /// Signs complaints about its numbers.
+    pub(crate) ndnc_secret: Option<SecretString>,
 }
 
 impl AccountEntry {
@@ -121,6 +123,8 @@ pub(crate) struct NumberEntry {
     pub(crate) application: Option<ApplicationId>,
     pub(crate) trunk: Option<TrunkId>,
     pub(crate) active: bool,
+    /// What its own answer URL says, which goes before application and trunk.
+    pub(crate) plan: Option<ApplicationPlan>,
 }
 
 /// An application.

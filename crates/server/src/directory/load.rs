@@ -364,6 +364,11 @@ impl Feed {
                     token,
                     token_hash: row.token_hash,
                     previous_token: row.token_previous_hash.zip(row.token_previous_until),
+                    ndnc_secret: row
+                        .ndnc_secret_sealed
+                        .as_deref()
+                        .map(|sealed| self.vault.open_secret(context::NDNC_SECRET, sealed))
+                        .transpose()?,
                 })
             })
             .transpose()?;
@@ -384,7 +389,17 @@ impl Feed {
                 account: row.sub_account.clone().or_else(|| row.account.clone())?,
                 application: row.application.clone(),
                 trunk: row.trunk,
-                active: !row.is_blocked && matches!(row.status.as_str(), "active" | "pending_release"),
+                active: !row.is_blocked
+                    && matches!(row.status.as_str(), "active" | "pending_release")
+                    && (!row.aadhaar_required || row.aadhaar_verified),
+                plan: row.urls.answer.clone().map(|answer| ApplicationPlan {
+                    answer,
+                    fallback: None,
+                    hangup: row.urls.hangup.clone(),
+                    ring: None,
+                    status: None,
+                    input: row.urls.input.clone(),
+                }),
             })
         });
         self.directory.write(|table| table.put_number(e164, entry));
@@ -407,6 +422,7 @@ impl Feed {
                     .map(|url| UrlCall { url, method: method(&row.hangup_method) }),
                 ring: None,
                 status: None,
+                input: None,
             },
         });
         self.directory.write(|table| table.put_application(&id, entry));

@@ -1,5 +1,6 @@
 //! The keys that sign webhooks, from memory.
 
+use secrecy::SecretString;
 use tandem_model::{AccountId, TrunkId, clock};
 
 use super::Directory;
@@ -22,5 +23,9 @@ impl SigningSecrets for Directory {
             current: entry.secret.clone()?,
             previous: previous.map(|(secret, _)| secret.clone()),
         })
+    }
+
+    fn ndnc(&self, account: &AccountId) -> Option<SecretString> {
+        Self::account(self, account)?.ndnc_secret.clone()
     }
 }

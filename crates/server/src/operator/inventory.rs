@@ -34,6 +34,8 @@ struct NewNumbers {
     monthly_fee: Value,
     #[serde(default)]
     currency: Option<String>,
+    #[serde(default)]
+    minimum_commitment_months: u32,
 }
 
 /// Adds numbers. One that is there already stays as it is, whoever has it.
@@ -74,6 +76,7 @@ async fn add(
         setup_fee: fee("setup_fee", &body.setup_fee)?,
         monthly_fee: fee("monthly_fee", &body.monthly_fee)?,
         currency,
+        minimum_commitment_months: body.minimum_commitment_months,
         actor: operator(&request),
         at: clock::wall(),
     };

@@ -14,6 +14,8 @@ mod inventory;
 mod keyed;
 mod kyc;
 mod ledger;
+mod ndnc;
+mod numbers;
 mod partners;
 mod status;
 
@@ -58,6 +60,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(carriers::routes())
         .merge(decks::routes())
         .merge(inventory::routes())
+        .merge(numbers::routes())
+        .merge(ndnc::routes())
         .merge(countries::routes())
         .merge(ledger::routes())
         .merge(dead_letters::routes())

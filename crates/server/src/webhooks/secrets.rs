@@ -30,6 +30,9 @@ pub trait SigningSecrets: Send + Sync + 'static {
 
     /// The secrets of a trunk; `None` when it is gone.
     fn trunk(&self, trunk: TrunkId) -> Option<TrunkSecrets>;
+
+    /// The secret agreed for complaints about an account's numbers.
+    fn ndnc(&self, account: &AccountId) -> Option<SecretString>;
 }
 
 /// Why a sealed body is not at hand.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use tandem_model::{AccountId, ApplicationId, Currency, EndpointId, PartnerId, TrunkId};
 
+use crate::resources::number::{NumberUrls, urls_of};
 use crate::value::Row;
 use crate::{Reader, StoreError};
 
@@ -53,6 +54,8 @@ pub struct AccountRow {
     pub default_callback_url: Option<String>,
     /// `GET` or `POST`.
     pub default_callback_method: String,
+    /// Signs complaints about its numbers, encrypted.
+    pub ndnc_secret_sealed: Option<Vec<u8>>,
 }
 
 fn account_of(row: &Row) -> Result<AccountRow, StoreError> {
@@ -79,6 +82,7 @@ fn account_of(row: &Row) -> Result<AccountRow, StoreError> {
         concurrent_limit: row.count("concurrent_limit")?,
         default_callback_url: row.opt_string("default_callback_url")?,
         default_callback_method: row.string("default_callback_method")?,
+        ndnc_secret_sealed: row.opt_bytes("ndnc_secret_sealed")?,
     })
 }
 
@@ -107,6 +111,8 @@ pub struct NumberRow {
     pub aadhaar_required: bool,
     /// Has it.
     pub aadhaar_verified: bool,
+    /// URLs of its own.
+    pub urls: NumberUrls,
 }
 
 fn number_of(row: &Row) -> Result<NumberRow, StoreError> {
@@ -122,6 +128,7 @@ fn number_of(row: &Row) -> Result<NumberRow, StoreError> {
         is_blocked: row.flag("is_blocked")?,
         aadhaar_required: row.flag("aadhaar_required")?,
         aadhaar_verified: row.flag("aadhaar_verified")?,
+        urls: urls_of(row)?,
     })
 }
 

@@ -1,14 +1,30 @@
 //! Telephone numbers: the inventory, who owns which, and where their calls go.
 
 mod buy;
+mod notice;
+mod release;
+mod rent;
 mod route;
+mod sub_account;
+mod traffic;
+mod update;
+mod urls;
 
 use jiff::Timestamp;
-use tandem_model::{AccountId, ApplicationId, Currency, E164, Money, TrunkId};
+use tandem_model::{AccountId, ApplicationId, Currency, E164, Money, NumberSeries, TrunkId};
 use uuid::Uuid;
 
-pub use buy::{BuyNumber, BuyOutcome};
+pub use buy::{BuyNumber, BuyOutcome, Seller};
+pub use release::{
+    CancelOutcome, CancelRelease, EndQuarantines, FinishRelease, ReleaseNumber, ReleaseOutcome, ReleaseWhen,
+};
+pub use rent::{DueNumber, Grace, RentNumber, RentOutcome};
 pub use route::{AssignOutcome, AssignTrunk, AttachApplication, AttachOutcome};
+pub use sub_account::{AssignSubAccount, AssignSubOutcome};
+pub use traffic::{AddTraffic, PurgeTraffic, TRAFFIC_KEPT, TrafficStep};
+pub use update::UpdateNumber;
+pub(crate) use urls::urls_of;
+pub use urls::{NumberUrls, PutNumberUrls};
 
 use crate::audit::{self, Actor, Change};
 use crate::calls::contains;
@@ -37,6 +53,8 @@ pub struct Number {
     pub region: String,
     /// Where it comes from.
     pub provider: String,
+    /// Its series.
+    pub series: NumberSeries,
     /// Price of buying it.
     pub setup_fee: Money,
     /// Price of a month.
@@ -71,8 +89,18 @@ pub struct Number {
     pub last_billing_at: Option<Timestamp>,
     /// When the next one is due.
     pub next_billing_at: Option<Timestamp>,
+    /// When a release that was asked for becomes real.
+    pub release_at: Option<Timestamp>,
     /// When it was released.
     pub released_at: Option<Timestamp>,
+    /// Until when nobody may buy it.
+    pub quarantine_until: Option<Timestamp>,
+    /// Since when a month of it is owed.
+    pub unpaid_since: Option<Timestamp>,
+    /// When it last had a call, as far as it is added up.
+    pub last_call_at: Option<Timestamp>,
+    /// URLs of its own.
+    pub urls: NumberUrls,
     /// When it was added.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -88,6 +116,7 @@ fn number_of(row: &Row) -> Result<Number, StoreError> {
         country: row.string("country")?,
         region: row.string("region")?,
         provider: row.string("provider")?,
+        series: NumberSeries::parse(row.text("number_type")?).unwrap_or(NumberSeries::Local),
         setup_fee: row.money("setup_fee")?,
         monthly_fee: row.money("monthly_fee")?,
         currency: row.parsed("currency")?,
@@ -105,7 +134,12 @@ fn number_of(row: &Row) -> Result<Number, StoreError> {
         purchased_at: row.opt_instant("purchased_at")?,
         last_billing_at: row.opt_instant("last_billing_at")?,
         next_billing_at: row.opt_instant("next_billing_at")?,
+        release_at: row.opt_instant("release_at")?,
         released_at: row.opt_instant("released_at")?,
+        quarantine_until: row.opt_instant("quarantine_until")?,
+        unpaid_since: row.opt_instant("unpaid_since")?,
+        last_call_at: row.opt_instant("last_call_at")?,
+        urls: urls_of(row)?,
         created_at: row.instant("created_at")?,
         updated_at: row.instant("updated_at")?,
     })
@@ -134,6 +168,8 @@ pub struct AddInventory {
     pub monthly_fee: Money,
     /// Of the prices.
     pub currency: Currency,
+    /// Shortest rental.
+    pub minimum_commitment_months: u32,
     /// Who asks.
     pub actor: Actor,
     /// Now.
@@ -146,11 +182,18 @@ impl Command for AddInventory {
 
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<u64, StoreError>> {
         const ADD: &str = "insert into number (e164, id, country, region, setup_fee, monthly_fee, currency,
-            created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict (e164) do nothing";
+            number_type, tags, aadhaar_required, minimum_commitment_months, created_at, updated_at)
+          values ($1, $2, $3, $4, $5, $6, $7, $9, $10, $11, $12, $8, $8) on conflict (e164) do nothing";
         Box::pin(async move {
             let mut added = 0;
             for number in &self.numbers {
                 let id = number.id.hyphenated().to_string();
+                let series = NumberSeries::of(number.e164);
+                // What a series is, customers read in the tags.
+                let tags = match series {
+                    NumberSeries::Local => "[]".to_owned(),
+                    other => format!("[\"{}\"]", other.as_str()),
+                };
                 let params = [
                     number.e164.into(),
                     id.into(),
@@ -160,6 +203,10 @@ impl Command for AddInventory {
                     self.monthly_fee.into(),
                     (&self.currency).into(),
                     self.at.into(),
+                    series.as_str().into(),
+                    tags.into(),
+                    series.needs_aadhaar().into(),
+                    self.minimum_commitment_months.into(),
                 ];
                 if tx.execute(ADD, &params).await? == 0 {
                     continue;
@@ -222,7 +269,7 @@ impl Reader {
         offset: u64,
         limit: u32,
     ) -> Result<(Vec<Number>, u64), StoreError> {
-        let mut sql = " from number where account_id is null and status = 'active' and is_blocked = 0
+        let mut sql = " from number where account_id is null and status = 'active' and is_blocked = 0 and number_type = 'local'
             and (cast($1 as text) is null or country = cast($1 as text))
             and (cast($2 as text) is null or lower(region) like lower(cast($2 as text)) escape '\\')
             and (cast($3 as text) is null or e164 like cast($3 as text) escape '\\')"

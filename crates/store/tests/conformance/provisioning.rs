@@ -65,6 +65,7 @@ async fn stock(house: &House, numbers: &[&str], fee: i64, currency: &str) -> u64
         setup_fee: Money::from_units(fee),
         monthly_fee: Money::from_units(fee),
         currency: currency.parse().unwrap(),
+        minimum_commitment_months: 0,
         actor: Actor::system(),
         at: at(2),
     };
@@ -78,6 +79,7 @@ fn buy(owner: &AccountId, text: &str) -> BuyNumber {
         sub_account: None,
         purchase: Ids::random(),
         next_billing_at: at(100),
+        seller: Seller::Inventory,
         actor: Actor::system(),
         at: at(3),
     }

@@ -282,6 +282,7 @@ pub(crate) fn application() -> ApplicationPlan {
         hangup: Some(url("http://app.test/hangup")),
         ring: Some(url("http://app.test/ring")),
         status: None,
+        input: None,
     }
 }
 

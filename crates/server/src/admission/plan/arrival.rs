@@ -115,9 +115,12 @@ impl Planner<'_> {
         Ok(Arrival { context, account, way: Way::Number(number, called) })
     }
 
-    /// The trunk a number leads to; an application comes first.
+    /// The trunk a number leads to; its own answer URL and an application come first.
     pub(super) fn trunk_of(&self, number: &NumberEntry) -> Option<Arc<TrunkEntry>> {
-        number.trunk.filter(|_| number.application.is_none()).and_then(|trunk| self.directory.trunk(&trunk))
+        number
+            .trunk
+            .filter(|_| number.application.is_none() && number.plan.is_none())
+            .and_then(|trunk| self.directory.trunk(&trunk))
     }
 
     fn endpoint_arrival(&self, invite: &InviteFacts, username: &str) -> Result<Arrival, Refused> {

@@ -15,6 +15,10 @@ impl Planner<'_> {
         number: &NumberEntry,
         called: E164,
     ) -> Result<Planned, Refused> {
+        if let Some(plan) = &number.plan {
+            context.hangup = Some(super::hangup_of(plan));
+            return Ok(self.planned(context, Plan::Application(plan.clone())));
+        }
         if let Some(application) = &number.application {
             let application =
                 self.directory.application(application).filter(|application| application.enabled);

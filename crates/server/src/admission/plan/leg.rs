@@ -24,7 +24,13 @@ impl Planner<'_> {
             return Err(Refused::nobodys(ErrorCode::AccountInactive));
         };
         let caller = request.caller_id.as_deref().unwrap_or(&parent.from);
-        let own = policy::owned_caller(self.directory, &account.id, account.country_rules(), caller);
+        let own = policy::owned_caller(
+            self.directory,
+            &account.id,
+            account.country_rules(),
+            caller,
+            request.requested_at,
+        );
         let presented = Presented {
             number: None,
             name: request.caller_name.clone().unwrap_or_default(),
@@ -87,10 +93,11 @@ impl Planner<'_> {
         let Some(account) = self.directory.account(account) else {
             return Err(Refused::nobodys(ErrorCode::AccountInactive));
         };
-        let caller = match policy::owned_caller(self.directory, &account.id, account.country_rules(), from) {
-            Ok(number) => number,
-            Err(refusal) => return Err(Refused { refusal, context: None }),
-        };
+        let caller =
+            match policy::owned_caller(self.directory, &account.id, account.country_rules(), from, at) {
+                Ok(number) => number,
+                Err(refusal) => return Err(Refused { refusal, context: None }),
+            };
         let facts = CallFacts {
             call,
             account: account.id.clone(),

@@ -61,7 +61,7 @@ impl Planner<'_> {
         let fallback = trunk.caller_id.filter(|number| policy::owns(self.directory, &account.id, number));
         match (normalise(caller, rules), fallback) {
             (Ok(Dialled::Short(_)) | Err(_), Some(own)) => Ok(own),
-            _ => policy::owned_caller(self.directory, &account.id, rules, caller),
+            _ => policy::owned_caller(self.directory, &account.id, rules, caller, invite.received_at),
         }
     }
 }

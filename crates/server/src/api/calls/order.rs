@@ -71,7 +71,7 @@ pub(super) fn read(mut fields: Fields) -> Result<Order, ApiError> {
     let custom_headers = custom_headers(&mut fields);
     fields.check_sentence()?;
     let targets = targets(&to)?;
-    let plan = ApplicationPlan { answer, fallback, hangup, ring, status };
+    let plan = ApplicationPlan { answer, fallback, hangup, ring, status, input: None };
     Ok(Order { from, targets, plan, caller_name, time_limit_s, ring_timeout_s, custom_headers })
 }
 

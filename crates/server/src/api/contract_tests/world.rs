@@ -152,6 +152,11 @@ impl Facts {
             "id" => pattern.split('/').rev().skip_while(|part| *part != "{id}").nth(1).unwrap_or_default(),
             "call_uuid" if pattern.contains("/cdr") => "record",
             "e164" if changes && operation.method == "POST" && pattern.ends_with("/assign") => "free_e164",
+            "e164" if pattern.ends_with("/cancel-release") => "pending_e164",
+            "e164" if pattern.ends_with("/assign-subaccount") && operation.method == "DELETE" => "sub_e164",
+            "e164" if pattern.contains("/PhoneNumber/") || pattern.contains("/AvailablePrefix/") => {
+                "spare_e164"
+            }
             "app_id" if operation.method == "DELETE" => "free_app_id",
             name => name,
         };
@@ -181,10 +186,11 @@ async fn build() -> Facts {
     let currency = "INR".to_owned();
     let deck = "prefix,name,rate,pulse,minimum\n91,India,0.6,60,0\n";
     let _ = house.admin("PUT", "/admin/decks/canary", json!({"csv": deck, "currency": "INR"})).await;
-    let stock = json!({"numbers": ["+918045670001", "+918045670002", "+918045670003", "+918045670004"],
+    let stock = json!({"numbers": ["+918045670001", "+918045670002", "+918045670003", "+918045670004",
+        "+918045670005", "+918045670006"],
         "country": "IN", "setup_fee": "100", "monthly_fee": "500", "currency": "INR"});
     let stocked = house.admin("POST", "/admin/inventory", stock).await;
-    assert_eq!(stocked.body["added"], 4, "{}", stocked.body);
+    assert_eq!(stocked.body["added"], 6, "{}", stocked.body);
     let partner = json!({"name": "Acme", "email": "canary.p@acme.example", "currency": "INR",
         "balance": "1000", "password": "Change-me-1"});
     let partner = login(&house.admin("POST", "/admin/partners", partner).await.body);
@@ -220,7 +226,7 @@ async fn build() -> Facts {
     let sub = login(&sub.body);
     let signed_in = json!({"email": "canary.a@shop.example", "password": "Change-me-1"});
     let refresh = make("/auth/login".to_owned(), &owner, signed_in, "refresh_token").await;
-    for number in ["+918045670001", "+918045670002"] {
+    for number in ["+918045670001", "+918045670002", "+918045670004", "+918045670005"] {
         make(own("/numbers/purchase-from-inventory"), &owner, json!({ "e164": number }), "message").await;
     }
     let application = json!({"app_name": "canary app", "answer_url": "https://canary.example/answer"});
@@ -238,6 +244,10 @@ async fn build() -> Facts {
     let uri = make(own("/origination-uris"), &owner, uri, "id").await;
     make(own("/numbers/918045670001/assign"), &owner, json!({ "trunk_group_id": trunk }), "").await;
     make(own("/numbers/918045670001/application"), &owner, json!({ "application_id": app }), "").await;
+    make(own("/numbers/918045670004/assign-subaccount"), &owner, json!({ "sub_account_id": sub.id }), "")
+        .await;
+    let ended = house.ask("DELETE", &own("/numbers/918045670005"), &owner, Value::Null).await;
+    assert_eq!(ended.body["status"], "pending_release", "{}", ended.body);
     let session = json!({"account_auth_id": owner.id, "customer_email": "canary.a@shop.example",
         "metadata": {"order": "canary-1"}});
     let session = make("/partner/kyc-sessions".to_owned(), &partner, session, "session_id").await;
@@ -289,6 +299,8 @@ async fn build() -> Facts {
         ("e164", "+918045670001".to_owned()),
         ("free_e164", "+918045670002".to_owned()),
         ("spare_e164", "+918045670003".to_owned()),
+        ("sub_e164", "+918045670004".to_owned()),
+        ("pending_e164", "+918045670005".to_owned()),
         ("app_id", app),
         ("free_app_id", free_app),
         ("endpoint_id", endpoint),

@@ -17,7 +17,7 @@ macro_rules! golden {
 /// The golden bodies, a file a tag.
 pub(crate) const GOLDEN: &[(&str, &str)] = golden! {
     "account" "account-settings" "money" "sessions" "sub-accounts" "sub-account-kyc" "kyc-test-mode" "partner" "kyc-sessions" "numbers"
-    "applications" "endpoints" "trunks" "trunk-credentials" "trunk-access-lists" "origination-uris" "calls"
+    "older-number-routes"     "applications" "endpoints" "trunks" "trunk-credentials" "trunk-access-lists" "origination-uris" "calls"
     "call-records"
 };
 

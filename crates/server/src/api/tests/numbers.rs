@@ -82,9 +82,6 @@ async fn a_purchase_takes_number_and_price_together_and_never_more_than_there_is
         assert_eq!((one.status, &one.body["e164"]), (200, &json!("+918045671200")), "{spelling}");
     }
     assert_eq!(house.get(&at("/numbers/+918045671201"), &customer).await.status, 404);
-    let path = at("/numbers/+918045671200");
-    assert_eq!(house.ask("DELETE", &path, &customer, Value::Null).await.status, 501);
-    assert_eq!(house.ask("DELETE", &at("/numbers/+918045671201"), &customer, Value::Null).await.status, 403);
     house.assert_clean().await;
 }
 
@@ -142,4 +139,266 @@ async fn a_number_leads_to_an_application_or_a_trunk_of_its_owner_only() {
     let foreign = json!({"trunk_group_id": tandem_model::Ids::random()});
     assert_eq!(house.ask("POST", &route, &customer, foreign).await.status, 404);
     assert_eq!(house.ask("POST", &route, &customer, json!({"trunk_group_id": "x"})).await.status, 400);
+}
+
+/// The customer with the one number of this page's tests.
+async fn owner() -> (House, Login) {
+    let (house, customer) = stocked().await;
+    house
+        .admin(
+            "POST",
+            &format!("/admin/accounts/{}/credit", customer.id),
+            json!({"amount": "5000", "reference": "r"}),
+        )
+        .await;
+    let path = format!("/Account/{}/numbers/purchase-from-inventory", customer.id);
+    let bought = house.ask("POST", &path, &customer, json!({"e164": "+918045671200"})).await;
+    assert_eq!(bought.status, 200, "{}", bought.body);
+    (house, customer)
+}
+
+async fn balance(house: &House, who: &Login) -> Value {
+    house.get(&format!("/Account/{}/balance/INR", who.id), who).await.body["balance"].clone()
+}
+
+#[tokio::test]
+async fn a_release_costs_waits_a_day_and_can_be_taken_back() {
+    let (house, customer) = owner().await;
+    let at = |path: &str| format!("/Account/{}/numbers/%2B918045671200{path}", customer.id);
+    let ask = async |method: &str, path: &str| house.ask(method, &at(path), &customer, Value::Null).await;
+    let none = house
+        .ask("DELETE", &format!("/Account/{}/numbers/918045671201", customer.id), &customer, Value::Null)
+        .await;
+    assert_eq!((none.status, none.body["error"].as_str()), (403, Some("forbidden")));
+    let idle = ask("POST", "/cancel-release").await;
+    assert_eq!((idle.status, idle.body["error"].as_str()), (400, Some("number is not pending release")));
+    let ended = ask("DELETE", "").await;
+    assert_eq!(ended.status, 200, "{}", ended.body);
+    assert_keys(&ended.body, "cancel_url cooldown_ends_at message note release_fee status");
+    assert_eq!(
+        (&ended.body["release_fee"], ended.body["status"].as_str()),
+        (&json!(700), Some("pending_release"))
+    );
+    let cancel_url = ended.body["cancel_url"].as_str().unwrap();
+    assert_eq!(cancel_url, format!("/api/v1/account/{}/numbers/+918045671200/cancel-release", customer.id));
+    let again = ask("DELETE", "").await;
+    assert_eq!((again.status, &again.body["cooldown_ends_at"]), (409, &ended.body["cooldown_ends_at"]));
+    assert_eq!(balance(&house, &customer).await, 5400 - 700);
+    let shown = ask("GET", "").await.body;
+    assert_eq!((shown["status"].as_str(), &shown["released_at"]), (Some("pending_release"), &Value::Null));
+    let body = json!({"application_id": "1"});
+    assert_eq!(
+        house.ask("POST", &at("/application"), &customer, body).await.status,
+        404,
+        "nothing is attached meanwhile"
+    );
+    let cancelled = ask("POST", "/cancel-release").await;
+    assert_eq!(cancelled.status, 200, "{}", cancelled.body);
+    assert_keys(&cancelled.body, "message status currency refund_amount refund_status");
+    assert_eq!(
+        (&cancelled.body["refund_amount"], balance(&house, &customer).await),
+        (&json!(700), json!(5400))
+    );
+    assert_eq!(ask("DELETE", "?immediate=perhaps").await.status, 400);
+    let gone = ask("DELETE", "?immediate=true").await;
+    assert_eq!((gone.status, gone.body["status"].as_str()), (200, Some("released")));
+    assert_eq!(ask("GET", "").await.status, 404);
+    assert_eq!(ask("POST", "/cancel-release").await.status, 404);
+    let for_sale =
+        house.get(&format!("/Account/{}/inventory/numbers?search=8045671200", customer.id), &customer).await;
+    assert_eq!(for_sale.body["total"], 0, "it rests");
+    let seen = house.admin("GET", "/admin/numbers/+918045671200", Value::Null).await.body;
+    assert_eq!((seen["status"].as_str(), &seen["account_id"]), (Some("released"), &Value::Null));
+    assert!(seen["quarantine_until"].is_string());
+    house.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_number_moves_between_sub_accounts_by_their_main_account_alone() {
+    let (house, customer) = owner().await;
+    let sub = house
+        .ask(
+            "POST",
+            &format!("/Account/{}/sub-accounts", customer.id),
+            &customer,
+            json!({"name": "team", "email": "s@shop.example"}),
+        )
+        .await;
+    let sub = super::login(&sub.body);
+    let at = |who: &Login| format!("/account/{}/numbers/918045671200/assign-subaccount", who.id);
+    let body = json!({"sub_account_id": sub.id});
+    assert_eq!(house.ask("POST", &at(&sub), &sub, body.clone()).await.status, 403);
+    assert_eq!(
+        house.ask("POST", &at(&customer), &customer, json!({"sub_account_id": "SA_NOBODY1"})).await.status,
+        404
+    );
+    assert_eq!(house.ask("DELETE", &at(&customer), &customer, Value::Null).await.status, 404);
+    let done = house.ask("POST", &at(&customer), &customer, body.clone()).await;
+    assert_eq!((done.status, &done.body), (204, &Value::Null));
+    let own = house.get(&format!("/Account/{}/numbers", sub.id), &sub).await.body;
+    assert_eq!(own["total"], 1);
+    let forced = house.ask("DELETE", &(at(&customer) + "?force=true"), &customer, Value::Null).await;
+    assert_eq!(forced.status, 403);
+    house
+        .run_sql(&format!(
+            "update number set last_call_at = {}",
+            tandem_model::clock::wall().as_microsecond()
+        ))
+        .await;
+    let cool = house.ask("DELETE", &at(&customer), &customer, Value::Null).await;
+    assert_eq!((cool.status, cool.body["error"].as_str()), (409, Some("did_cool_off_in_effect")));
+    let left = cool.body["cool_off_remaining_seconds"].as_i64().unwrap();
+    assert!((1_295_000..=1_296_000).contains(&left), "{left}");
+    let health = house
+        .get(
+            &format!("/Account/{}/numbers/918045671200/health?granularity=hourly&days=7", customer.id),
+            &customer,
+        )
+        .await;
+    assert_eq!(
+        (health.status, health.body["usage_status"].as_str()),
+        (200, Some("active")),
+        "{}",
+        health.body
+    );
+    assert_eq!(
+        house
+            .get(
+                &format!("/Account/{}/numbers/918045671200/health?granularity=hourly&days=8", customer.id),
+                &customer
+            )
+            .await
+            .status,
+        400
+    );
+    let insisted = house.admin("DELETE", "/admin/numbers/918045671200/sub-account", Value::Null).await;
+    assert_eq!((insisted.status, &insisted.body["sub_account_id"]), (200, &Value::Null));
+    let audit = house.text(&format!("/Account/{}/audit", customer.id), &customer).await;
+    assert!(audit.contains("force_unassign_sub_account"), "{audit}");
+}
+
+#[tokio::test]
+async fn a_complaint_is_written_down_once_and_told_with_the_agreed_secret() {
+    let (mut house, customer) = owner().await;
+    let complain = json!({"urn": "UCC-1", "number": "+918045671200", "complainant": "+919812345678",
+        "date": "2026-11-20", "description": "Loans at night"});
+    let nobodys = json!({"urn": "UCC-0", "number": "+918045671201", "complainant": "+919812345678"});
+    assert_eq!(house.admin("POST", "/admin/ndnc", nobodys).await.status, 404);
+    let short = json!({"url": "https://shop.example/ndnc", "secret": "short"});
+    assert_eq!(house.admin("PUT", &format!("/admin/ndnc/{}", customer.id), short).await.status, 400);
+    let webhook = json!({"url": "https://shop.example/ndnc", "secret": "agreed-for-complaints"});
+    assert_eq!(house.admin("PUT", &format!("/admin/ndnc/{}", customer.id), webhook).await.status, 200);
+    while house.events.try_next().is_some() {}
+    let told = house.admin("POST", "/admin/ndnc", complain.clone()).await;
+    assert_eq!((told.status, &told.body["told"]), (200, &json!(true)), "{}", told.body);
+    let again = house.admin("POST", "/admin/ndnc", complain).await;
+    assert_eq!(again.body["repeated"], true);
+    let event = house.events.try_next().unwrap();
+    assert_eq!((event.kind.as_str(), event.url.as_str()), ("ndnc.complaint", "https://shop.example/ndnc"));
+    let body: Value = serde_json::from_str(&event.body).unwrap();
+    assert_keys(&body, "accountName totalComplaints complaints");
+    assert_keys(
+        &body["complaints"][0],
+        "urn did complainantNumber complaintDate description accountId accountName accountEmail",
+    );
+    assert_eq!(
+        (&body["complaints"][0]["did"], &body["complaints"][0]["accountId"]),
+        (&json!("+918045671200"), &json!(customer.id))
+    );
+    assert!(house.events.try_next().is_none(), "once");
+    assert_eq!(
+        house.admin("GET", "/admin/ndnc", Value::Null).await.body["complaints"].as_array().unwrap().len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn older_clients_buy_find_and_give_back_numbers_in_plivos_words() {
+    let (house, customer) = owner().await;
+    let at = |path: &str| format!("/Account/{}{path}", customer.id);
+    let found = house.get(&at("/PhoneNumber/?country_iso=in&pattern=2245"), &customer).await.body;
+    assert_eq!(
+        (&found["meta"]["total_count"], found["objects"][0]["number"].as_str()),
+        (&json!(1), Some("912245671202"))
+    );
+    assert_eq!(found["objects"][0]["monthly_rental_rate"], "500.00000");
+    assert_eq!(
+        house.ask("POST", &at("/PhoneNumber/912245671202/"), &customer, json!({"app_id": "77"})).await.status,
+        400
+    );
+    let bought = house.ask("POST", &at("/AvailablePrefix/912245671202/"), &customer, json!({})).await;
+    assert_eq!((bought.status, bought.body["status"].as_str()), (201, Some("fulfilled")), "{}", bought.body);
+    assert_eq!(house.ask("POST", &at("/PhoneNumber/912245671202/"), &customer, json!({})).await.status, 404);
+    assert_eq!(
+        house.ask("POST", &at("/Number/"), &customer, json!({"number": "918045671201"})).await.status,
+        201
+    );
+    let list = house.get(&at("/Number/?limit=2"), &customer).await.body;
+    assert_eq!((&list["meta"]["total_count"], list["objects"].as_array().unwrap().len()), (&json!(3), 2));
+    let app = house
+        .ask(
+            "POST",
+            &at("/Application/"),
+            &customer,
+            json!({"app_name": "a", "answer_url": "https://a.example/"}),
+        )
+        .await;
+    let app = app.body["app_id"].as_str().unwrap().to_owned();
+    let one = at("/Number/912245671202/");
+    assert_eq!(house.ask("POST", &one, &customer, json!({"app_id": app})).await.status, 202);
+    let shown = house.get(&one, &customer).await.body;
+    assert_eq!(shown["application"], json!(format!("/v1/Account/{}/Application/{app}/", customer.id)));
+    assert_eq!(house.ask("POST", &one, &customer, json!({"app_id": ""})).await.status, 202);
+    assert_eq!(house.get(&one, &customer).await.body["application"], Value::Null);
+    let gone = house.ask("DELETE", &one, &customer, Value::Null).await;
+    assert_eq!((gone.status, &gone.body), (204, &Value::Null));
+    assert_eq!(house.get(&one, &customer).await.body["status"], "pending_release");
+    house.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_numbers_own_urls_are_set_read_and_taken_away() {
+    let (house, customer) = owner().await;
+    let path = format!("/Account/{}/numbers/918045671200/urls", customer.id);
+    let put = async |body: Value| house.ask("PUT", &path, &customer, body).await;
+    let set = put(json!({"answer_url": "https://a.example/answer", "answer_method": "get", "input_url": "https://a.example/in"})).await;
+    assert_eq!((set.status, set.body["answer_method"].as_str()), (200, Some("GET")), "{}", set.body);
+    assert_eq!(put(json!({"input_url": "ftp://a.example/"})).await.status, 400);
+    assert_eq!(put(json!({"input_url": null})).await.status, 200);
+    let read = house.get(&path, &customer).await.body;
+    assert_eq!(
+        (read["answer_url"].as_str(), &read["input_url"]),
+        (Some("https://a.example/answer"), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn indias_series_are_given_and_verified_by_the_operator() {
+    let (house, customer) = owner().await;
+    let numbers = json!({"numbers": ["+919212345678", "+911400123456"], "country": "IN", "currency": "INR"});
+    house.admin("POST", "/admin/inventory", numbers).await;
+    let at = |path: &str| format!("/Account/{}{path}", customer.id);
+    assert_eq!(house.get(&at("/inventory/numbers?search=9212345678"), &customer).await.body["total"], 0);
+    let bought =
+        house.ask("POST", &at("/numbers/purchase"), &customer, json!({"e164": "+919212345678"})).await;
+    assert_eq!(bought.status, 404);
+    for number in ["+919212345678", "+911400123456"] {
+        let given = house
+            .admin("POST", &format!("/admin/numbers/{number}/give"), json!({"account": customer.id}))
+            .await;
+        assert_eq!((given.status, &given.body["account_id"]), (200, &json!(customer.id)), "{}", given.body);
+    }
+    let read = async |number: &str| house.get(&at(&format!("/numbers/{number}")), &customer).await.body;
+    assert_eq!(read("911400123456").await["tags"], json!(["promotional"]));
+    let mobile = read("919212345678").await;
+    assert_eq!(
+        (&mobile["aadhaar_verification_required"], &mobile["aadhaar_verified"]),
+        (&json!(true), &json!(false))
+    );
+    let verified = json!({"aadhaar_verified": true, "minimum_commitment_months": 3});
+    assert_eq!(house.admin("PUT", "/admin/numbers/919212345678", verified).await.status, 200);
+    assert_eq!(read("919212345678").await["aadhaar_verified"], true);
+    let kept = house.ask("DELETE", &at("/numbers/919212345678"), &customer, Value::Null).await;
+    assert_eq!((kept.status, kept.body["error"].as_str()), (409, Some("minimum_commitment")));
+    assert_eq!(house.admin("PUT", "/admin/numbers/919212345678", json!({"color": "red"})).await.status, 400);
 }

@@ -120,6 +120,7 @@ impl Sender {
             DeliveryChannel::Trunk | DeliveryChannel::DurableTrunk => self.trunk(event, limits, now)?,
             DeliveryChannel::DurableSealed => self.sealed(event, limits, now).await?,
             DeliveryChannel::DurableAccount => self.of_account(event, event.body.clone(), limits, now)?,
+            DeliveryChannel::DurableNdnc => self.complaint(event, limits, now)?,
             // Letters go another way, before this is asked.
             DeliveryChannel::Mail => return Err(Unsendable::NoSecret),
         };
@@ -185,6 +186,21 @@ impl Sender {
         self.of_account(event, body, limits, now)
     }
 
+    /// A complaint, signed with the secret agreed for complaints.
+    fn complaint(
+        &self,
+        event: &OutboxEvent,
+        limits: EgressLimits,
+        now: Timestamp,
+    ) -> Result<EgressRequest, Unsendable> {
+        let current = self.secrets.ndnc(&event.account).ok_or(Unsendable::NoSecret)?;
+        let mut request = Self::unsigned(event, event.body.clone(), limits)?;
+        let keys = TrunkSecrets { current, previous: None };
+        sign_body(&keys, &event.event.to_string(), now.as_second(), &request.body)
+            .apply(&mut request.headers);
+        Ok(request)
+    }
+
     /// A JSON event, signed with its account's token.
     fn of_account(
         &self,
@@ -194,6 +210,19 @@ impl Sender {
         now: Timestamp,
     ) -> Result<EgressRequest, Unsendable> {
         let secrets = self.secrets.account(&event.account).ok_or(Unsendable::NoSecret)?;
+        let mut request = Self::unsigned(event, body, limits)?;
+        let keys = TrunkSecrets { current: secrets.token, previous: None };
+        let signed = sign_body(&keys, &event.event.to_string(), now.as_second(), &request.body);
+        signed.apply_prefixed(&mut request.headers);
+        Ok(request)
+    }
+
+    /// A JSON event about an account, but for its signature.
+    fn unsigned(
+        event: &OutboxEvent,
+        body: String,
+        limits: EgressLimits,
+    ) -> Result<EgressRequest, Unsendable> {
         let target = EgressTarget::parse(&event.url).map_err(Unsendable::Url)?;
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, TRUNK_USER_AGENT);
@@ -201,9 +230,6 @@ impl Sender {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         insert(&mut headers, EVENT_NAME, &event.kind);
         insert(&mut headers, CONTENT_TYPE, &event.content_type);
-        let keys = TrunkSecrets { current: secrets.token, previous: None };
-        let id = event.event.to_string();
-        sign_body(&keys, &id, now.as_second(), body.as_bytes()).apply_prefixed(&mut headers);
         Ok(EgressRequest { method: Method::POST, target, headers, body: Bytes::from(body), limits })
     }
 

@@ -45,6 +45,19 @@ pub(super) async fn attempt(
 fn letter(event: &OutboxEvent) -> Option<Letter> {
     let to = event.url.strip_prefix("mailto:")?.to_owned();
     let body: Value = serde_json::from_str(&event.body).ok()?;
+    let (subject, text) = match event.kind.as_str() {
+        "number.unpaid" | "number.released" => of_number(event, &body)?,
+        _ => low_balance(event, &body)?,
+    };
+    let html: Vec<String> = text.split("\n\n").map(|part| escaped(part.trim())).collect();
+    let html = html.join("</p><p>");
+    let html =
+        format!("<!doctype html><html><body style=\"font-family:sans-serif\"><p>{html}</p></body></html>");
+    Some(Letter { to, subject, text, html })
+}
+
+/// Subject and text.
+fn low_balance(event: &OutboxEvent, body: &Value) -> Option<(String, String)> {
     let text = |name: &str| body[name].as_str().map(str::to_owned);
     let amount = |name: &str| {
         let amount: tandem_model::Money = text(name)?.parse().ok()?;
@@ -58,11 +71,35 @@ fn letter(event: &OutboxEvent) -> Option<Letter> {
          Calls are refused when nothing is left. Top up the account, or change the threshold under /alerts.\n",
         account = event.account,
     );
-    let html: Vec<String> = text.split("\n\n").map(|part| escaped(part.trim())).collect();
-    let html = html.join("</p><p>");
-    let html =
-        format!("<!doctype html><html><body style=\"font-family:sans-serif\"><p>{html}</p></body></html>");
-    Some(Letter { to, subject, text, html })
+    Some((subject, text))
+}
+
+/// Of a number whose month is owed, or that went because of it.
+fn of_number(event: &OutboxEvent, body: &Value) -> Option<(String, String)> {
+    let text = |name: &str| body[name].as_str();
+    let day = |name: &str| text(name)?.get(..10);
+    let fee: tandem_model::Money = text("monthly_fee")?.parse().ok()?;
+    let (number, name, currency) = (text("number")?, text("account_name")?, text("currency")?);
+    let (due, ends, fee) = (day("due_at")?, day("released_at")?, fee.to_fixed(2));
+    Some(if event.kind == "number.released" {
+        (
+            format!("{number} has been released"),
+            format!(
+                "The month of {number} from {due} ({fee} {currency}) was not paid, and the number is no longer {name}'s \
+                 ({account}).\n\nIt cannot be bought again for a while; write to your operator if you need it back.\n",
+                account = event.account,
+            ),
+        )
+    } else {
+        (
+            format!("{number} is not paid"),
+            format!(
+                "The month of {number} from {due} ({fee} {currency}) could not be paid from the balance of {name} \
+                 ({account}).\n\nThe number stays in service until {ends}. Top up the account before then, or it is released.\n",
+                account = event.account,
+            ),
+        )
+    })
 }
 
 fn escaped(text: &str) -> String {

@@ -33,6 +33,7 @@ pub(super) const fn is_durable(channel: DeliveryChannel) -> bool {
             | DeliveryChannel::DurableTrunk
             | DeliveryChannel::DurableSealed
             | DeliveryChannel::DurableAccount
+            | DeliveryChannel::DurableNdnc
             | DeliveryChannel::Mail
     )
 }
@@ -44,6 +45,7 @@ pub(super) const fn timeout(channel: DeliveryChannel, attempt: u32) -> Duration 
     }
     match channel {
         DeliveryChannel::Callback | DeliveryChannel::DurableCallback => Duration::from_secs(3),
+        DeliveryChannel::DurableNdnc => Duration::from_secs(5),
         DeliveryChannel::Trunk
         | DeliveryChannel::DurableTrunk
         | DeliveryChannel::DurableSealed
@@ -90,9 +92,10 @@ fn spread(pause: Duration, event: EventId) -> Duration {
 mod tests {
     use super::*;
 
-    const CHANNELS: [DeliveryChannel; 7] = [
+    const CHANNELS: [DeliveryChannel; 8] = [
         DeliveryChannel::DurableSealed,
         DeliveryChannel::DurableAccount,
+        DeliveryChannel::DurableNdnc,
         DeliveryChannel::Mail,
         DeliveryChannel::Callback,
         DeliveryChannel::Trunk,

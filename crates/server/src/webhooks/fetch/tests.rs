@@ -28,6 +28,10 @@ impl SigningSecrets for OneToken {
     fn trunk(&self, _: TrunkId) -> Option<TrunkSecrets> {
         None
     }
+
+    fn ndnc(&self, _: &AccountId) -> Option<SecretString> {
+        Some(SecretString::from("agreed-for-complaints"))
+    }
 }
 
 struct Seen {

@@ -1,7 +1,7 @@
 //! Buying a number: it and its price change hands together.
 
 use jiff::Timestamp;
-use tandem_model::{AccountId, Currency, E164, Money};
+use tandem_model::{AccountId, Currency, E164, MOBILE_NUMBERS_MAX, Money, NumberSeries};
 use uuid::Uuid;
 
 use super::{Number, noted, number_of};
@@ -22,10 +22,21 @@ pub struct BuyNumber {
     pub purchase: Uuid,
     /// When the next month is due.
     pub next_billing_at: Timestamp,
+    /// Who lets it be sold.
+    pub seller: Seller,
     /// Who asks.
     pub actor: Actor,
     /// Now.
     pub at: Timestamp,
+}
+
+/// Who sells a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seller {
+    /// The inventory: series that anybody may have.
+    Inventory,
+    /// The operator, to whom he thinks entitled: any series.
+    Operator,
 }
 
 /// What became of it.
@@ -35,6 +46,8 @@ pub enum BuyOutcome {
     Bought(Box<Number>),
     /// Not for sale.
     NotInInventory,
+    /// The account has as many numbers of this series as one person may have.
+    TooMany,
     /// It is sold in another currency than the account's.
     OtherCurrency {
         /// That one.
@@ -52,36 +65,49 @@ pub enum BuyOutcome {
 }
 
 const TAKE: &str = "update number set account_id = $2, sub_account = $3, source = 'inventory', purchased_at = $4,
-    last_billing_at = $4, next_billing_at = $5, released_at = null, updated_at = $4,
+    last_billing_at = $4, next_billing_at = $5, rent_try_at = $5, released_at = null, updated_at = $4,
     application_id = (select app_id from application
       where application.account_id = $2 and default_number_app = 1 and enabled = 1 order by created_at limit 1)
   where e164 = $1 and account_id is null and status = 'active' and is_blocked = 0
+    and (number_type = 'local' or cast($6 as bigint) = 1)
     and currency = (select currency from account where auth_id = $2)
   returning *";
 const GIVE_BACK: &str = "update number set account_id = null, sub_account = null, purchased_at = null,
-    last_billing_at = null, next_billing_at = null, application_id = null where e164 = $1";
+    last_billing_at = null, next_billing_at = null, rent_try_at = null, application_id = null where e164 = $1";
 const OFFER: &str = "select currency from number
-  where e164 = $1 and account_id is null and status = 'active' and is_blocked = 0";
+  where e164 = $1 and account_id is null and status = 'active' and is_blocked = 0
+    and (number_type = 'local' or cast($2 as bigint) = 1)";
+const MOBILE: &str = "select count(*) as n from number where account_id = $1 and number_type = 'mobile'";
 
 impl Command for BuyNumber {
     type Output = BuyOutcome;
 
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<BuyOutcome, StoreError>> {
         Box::pin(async move {
+            let by_operator = self.seller == Seller::Operator;
             let params = [
                 self.e164.into(),
                 (&self.owner).into(),
                 self.sub_account.as_ref().into(),
                 self.at.into(),
                 self.next_billing_at.into(),
+                by_operator.into(),
             ];
             let Some(row) = tx.query_one(TAKE, &params).await? else {
-                return Ok(match tx.query_one(OFFER, &[self.e164.into()]).await? {
+                return Ok(match tx.query_one(OFFER, &[self.e164.into(), by_operator.into()]).await? {
                     Some(offer) => BuyOutcome::OtherCurrency { price: offer.parsed("currency")? },
                     None => BuyOutcome::NotInInventory,
                 });
             };
             let number = number_of(&row)?;
+            if NumberSeries::of(self.e164).needs_aadhaar() {
+                let have = tx.query_one(MOBILE, &[(&self.owner).into()]).await?;
+                // The one just taken counts.
+                if have.map_or(Ok(0), |row| row.count("n"))? > MOBILE_NUMBERS_MAX {
+                    tx.execute(GIVE_BACK, &[self.e164.into()]).await?;
+                    return Ok(BuyOutcome::TooMany);
+                }
+            }
             let price = number.setup_fee + number.monthly_fee;
             if price > Money::ZERO {
                 match post(tx, &self.fee(price)).await? {

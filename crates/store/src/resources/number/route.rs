@@ -36,7 +36,8 @@ pub enum AttachOutcome {
 const ATTACH: &str = "update number set application_id = cast($3 as text), updated_at = $4
   where e164 = $1 and account_id = $2 and status = 'active'
     and (cast($3 as text) is null
-         or exists (select 1 from application where app_id = cast($3 as text) and application.account_id = $2))";
+         or exists (select 1 from application where app_id = cast($3 as text)
+           and (application.account_id = $2 or application.account_id = number.sub_account)))";
 const OWNED: &str = "select trunk_id from number where e164 = $1 and account_id = $2 and status = 'active'";
 
 impl Command for AttachApplication {

@@ -32,6 +32,10 @@ impl SigningSecrets for Keys {
         (trunk != gone_trunk())
             .then(|| TrunkSecrets { current: SecretString::from("trunk-secret"), previous: None })
     }
+
+    fn ndnc(&self, _: &AccountId) -> Option<SecretString> {
+        Some(SecretString::from("agreed-for-complaints"))
+    }
 }
 
 fn gone_trunk() -> TrunkId {
