@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TANDEM := $(or $(CARGO_TARGET_DIR),target)/debug/tandem
 
-.PHONY: help run build release test lint fmt e2e slow fuzz docs bench bench-peers soak flood spray kill-loop clean-data
+.PHONY: help run build release test lint fmt e2e slow fuzz docs bench bench-peers soak flood spray kill-loop rental clean-data
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -68,6 +68,10 @@ spray: ## A minute of 20,000 RTP packets a second from a stranger over the port 
 kill-loop: ## The long kill -9 loop: KILLS=50 RATE=20 make kill-loop; FAULT=ack-before-commit must fail
 	@scripts/install test
 	@scripts/kill-loop
+
+rental: ## Three months of 10,000 numbers, killed at every step: NUMBERS=10000 KILLS=8 DATABASE=postgres make rental
+	@scripts/install test
+	NUMBERS=$${NUMBERS:-10000} KILLS=$${KILLS:-8} $(CARGO) test -q -p tandem-cli --test rental -- --nocapture
 
 clean-data: ## Forget the demo's data
 	rm -rf data
