@@ -70,6 +70,8 @@ pub enum EventKind {
     NumberReleasedLetter,
     /// Somebody complained of unwanted calls from a number.
     NdncComplaint,
+    /// A list of recordings, as a letter.
+    RecordingExport,
 }
 
 impl EventKind {
@@ -91,6 +93,7 @@ impl EventKind {
             Self::NumberUnpaid | Self::NumberUnpaidLetter => "number.unpaid",
             Self::NumberReleased | Self::NumberReleasedLetter => "number.released",
             Self::NdncComplaint => "ndnc.complaint",
+            Self::RecordingExport => "recording.export",
         }
     }
 
@@ -108,9 +111,10 @@ impl EventKind {
             | Self::KycSessionExpired
             | Self::KycSessionRevoked => DeliveryChannel::DurableSealed,
             Self::BalanceLow | Self::NumberUnpaid | Self::NumberReleased => DeliveryChannel::DurableAccount,
-            Self::BalanceLowLetter | Self::NumberUnpaidLetter | Self::NumberReleasedLetter => {
-                DeliveryChannel::Mail
-            }
+            Self::BalanceLowLetter
+            | Self::NumberUnpaidLetter
+            | Self::NumberReleasedLetter
+            | Self::RecordingExport => DeliveryChannel::Mail,
             Self::NdncComplaint => DeliveryChannel::DurableNdnc,
         }
     }

@@ -23,6 +23,7 @@ mod names;
 mod node;
 pub mod operator;
 mod post;
+mod recordings;
 pub mod reference;
 mod registered_at;
 mod registrations;

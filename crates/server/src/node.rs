@@ -31,6 +31,7 @@ use crate::heartbeat;
 use crate::kyc::widget::router as kyc_page;
 use crate::kyc::{Desk, DeskParts, SubjectBodies, post_of, run_clerk};
 use crate::names::{Means, Names, SystemDns, name_servers};
+use crate::recordings::{Keeper, Recordings};
 use crate::registered_at;
 use crate::registrations::StoredRegistrations;
 use crate::sounds::{Espeak, SoundLibrary};
@@ -185,8 +186,16 @@ impl Node {
         deliveries.spawn(delivery.run(events, delivery_stop.clone()));
         deliveries.close();
         let hops = HopSigner::new(vault.hop_key());
-        let admission =
-            Admission::new(directory.clone(), config.clone(), writer.clone(), observer.clone(), zone, hops);
+        let recordings = Recordings::of(&config);
+        let admission = Admission::new(
+            directory.clone(),
+            config.clone(),
+            writer.clone(),
+            observer.clone(),
+            zone,
+            hops,
+            recordings.clone(),
+        );
         let fetcher = DocumentFetcher::new(egress.clone(), secrets);
         let ports = Ports {
             directory: Arc::new(directory.clone()),
@@ -255,6 +264,8 @@ impl Node {
             vault,
             kyc: kyc.clone(),
             payments,
+            recordings: recordings.clone(),
+            api_url: api_url.clone(),
             reader: store.reader(),
             writer: writer.clone(),
             directory,
@@ -270,6 +281,13 @@ impl Node {
         let mut routes = kyc_page(kyc, reset_page::router(state.clone(), api::router(state.clone())));
         tasks.spawn(janitor::run(writer.clone(), cancel.clone()));
         tasks.spawn(folder::run(store.reader(), writer.clone(), cancel.clone()));
+        let keeper = Keeper {
+            recordings,
+            reader: store.reader(),
+            writer: writer.clone(),
+            retention_days: config.recordings.retention_days,
+        };
+        tasks.spawn(keeper.run(cancel.clone()));
         if options.dev {
             routes = crate::dev::router(state.clone(), mailbox).fallback_service(routes);
         }

@@ -170,6 +170,7 @@ fn triple(account: &AccountId) -> (ReserveCall, AnswerCall, SettleCall) {
     let settle = SettleCall {
         record: record(account, call, rate, now),
         description: "Call to 919876543210".to_owned(),
+        recording: None,
         events: vec![event(account, call, "Hangup", 2, now)],
     };
     (reserve, answer, settle)

@@ -4,7 +4,10 @@
 mod subscription;
 mod transfer;
 
-pub use subscription::{BuyChannels, BuyChannelsOutcome, ChannelSubscription, RenewChannels, RenewOutcome};
+pub use subscription::{
+    BuyChannels, BuyChannelsOutcome, CancelChannels, CancelChannelsOutcome, ChannelSubscription,
+    RenewChannels, RenewOutcome,
+};
 pub use transfer::{CapacityMove, CapacityState, MoveCapacity, MoveCapacityOutcome, MovedCapacity};
 
 /// What there is to have.

@@ -6,7 +6,7 @@
 //!   commit is durable; hands committed events to delivery ([`EventFeed`]).
 //! - [`Tx`]: the open transaction, `$1`…`$n` on both databases; [`Value`] in, [`Row`] out.
 //! - [`Store`]: opens, locks and migrates a database, starts the Writer and the [`Reader`].
-//! - `nodes`, `calls`, `money`, `capacity`, `payments`, `outbox`, `directory`, `idempotency`, `audit`, `registrations`, `sessions`:
+//! - `nodes`, `calls`, `recordings`, `money`, `capacity`, `payments`, `outbox`, `directory`, `idempotency`, `audit`, `registrations`, `sessions`:
 //!   the business's own tables;
 //!   `kyc`: sessions, documents, their subjects' keys, letters due; `resources`: one file per configuration resource of the REST API.
 //!
@@ -33,6 +33,7 @@ pub mod outbox;
 pub mod payments;
 mod postgres;
 mod reader;
+pub mod recordings;
 pub mod registrations;
 pub mod resources;
 pub mod sessions;

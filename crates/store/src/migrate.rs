@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(10, "0010_money"),
     migration!(11, "0011_folded_records"),
     migration!(12, "0012_numbers"),
+    migration!(13, "0013_recordings"),
 ];
 
 const CREATE_TABLE: &str =

@@ -33,6 +33,8 @@ mod outbox;
 mod paying;
 #[path = "conformance/provisioning.rs"]
 mod provisioning;
+#[path = "conformance/recordings.rs"]
+mod recordings;
 #[path = "conformance/records.rs"]
 mod records;
 #[path = "conformance/sessions.rs"]

@@ -85,16 +85,21 @@ impl Admission {
         Ok(leg)
     }
 
-    /// Settles an ended call from its business; used for this process's calls and for orphans.
-    pub(crate) async fn settle(&self, context: &Context, end: &CallEnd) -> Result<SettleOutcome, StoreError> {
+    /// Settles an ended call from its business; used for this process's calls and for orphans, which ran on `node`.
+    pub(crate) async fn settle(
+        &self,
+        context: &Context,
+        end: &CallEnd,
+        node: Option<&str>,
+    ) -> Result<SettleOutcome, StoreError> {
         let (mut billsec, mut cost) = record::cost(context, end);
-        let mut outcome = self.settle_at(context, end, billsec, cost).await?;
+        let mut outcome = self.settle_at(context, end, node, billsec, cost).await?;
         if let SettleOutcome::CostExceedsFunds { chargeable, .. } = outcome {
             // Cannot happen while holds cover what is talked; if it does, the customer pays what was held and no more.
             tracing::error!(call_id = %end.call, %cost, %chargeable, "a call cost more than its hold; billed down to it");
             billsec = context.rate.seconds_for(chargeable).unwrap_or(0).min(billsec);
             cost = context.rate.cost(billsec);
-            outcome = self.settle_at(context, end, billsec, cost).await?;
+            outcome = self.settle_at(context, end, node, billsec, cost).await?;
         }
         let traced = (self.0.observer.watching() && matches!(outcome, SettleOutcome::Settled { .. }))
             .then(|| (Some(end.cause.name().to_owned()), Some(end.source.as_str().to_owned())));
@@ -121,14 +126,21 @@ impl Admission {
         &self,
         context: &Context,
         end: &CallEnd,
+        node: Option<&str>,
         billsec: u64,
         cost: Money,
     ) -> Result<SettleOutcome, StoreError> {
         let events = record::ended_events(context, end, billsec, cost, &self.0.zone);
-        let record = record::of_end(context, end, billsec, cost, clock::wall());
+        let now = clock::wall();
+        let mut record = record::of_end(context, end, billsec, cost, now);
+        let recording = match record.recording {
+            Some(id) => self.0.recordings.of_call(&record, id, node, now).await,
+            None => None,
+        };
+        record.recording = recording.as_ref().map(|recording| recording.id);
         let direction = context.facts.direction.as_str();
         let description = format!("Call {direction} to {}, {billsec} s", record.destination_number);
-        self.0.writer.submit(SettleCall { record, description, events }).await
+        self.0.writer.submit(SettleCall { record, description, recording, events }).await
     }
 
     /// More talk time for a live call: a whole stretch of it, or as much as the account's money still pays for.

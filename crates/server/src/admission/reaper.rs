@@ -51,7 +51,8 @@ impl Reaper {
             let context = Context { hold: call.call.hold, covered_s: call.call.covered_s, ..context.clone() };
             let end = end_of(call);
             let end = CallEnd { recording: context.recording.filter(|_| end.answered_at.is_some()), ..end };
-            async move { self.admission.settle(&context, &end).await }
+            let node = call.node.name.clone();
+            async move { self.admission.settle(&context, &end, Some(&node)).await }
         });
         for outcome in futures_util::future::join_all(settlements).await {
             outcome?;

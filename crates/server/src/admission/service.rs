@@ -1,7 +1,6 @@
 //! The engine's port of admission over the directory and the Writer.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use super::refusals::Refusals;
 use super::refusing::Wire;
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::recordings::Recordings;
 
 /// What every part of admission shares. Clones are handles.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ pub(super) struct Inner {
     pub(super) writer: Writer,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) zone: TimeZone,
-    recordings: PathBuf,
+    pub(super) recordings: Recordings,
     hops: HopSigner,
     pub(super) limits: CarrierLimits,
     pub(super) refusals: Refusals,
@@ -80,8 +80,8 @@ impl Admission {
         observer: Arc<dyn Observer>,
         zone: TimeZone,
         hops: HopSigner,
+        recordings: Recordings,
     ) -> Self {
-        let recordings = config.node.data.join("recordings");
         Self(Arc::new(Inner {
             directory,
             config,
@@ -168,7 +168,7 @@ impl Admission {
         }
         let recording = RecordingId(Ids::random());
         planned.context.recording = Some(recording);
-        let path = self.0.recordings.join(format!("{}.wav", planned.context.facts.call));
+        let path = self.0.recordings.path_of_call(planned.context.facts.call);
         Some(RecordingSpec { recording, path })
     }
 
@@ -347,7 +347,7 @@ impl ports::Admission for Admission {
                 // Settled before: the engine repeats what it got no answer to.
                 return Ok(());
             };
-            self.settle(&context, &end).await.map_err(|error| unavailable(&error))?;
+            self.settle(&context, &end, None).await.map_err(|error| unavailable(&error))?;
             self.forget(end.call);
             Ok(())
         })

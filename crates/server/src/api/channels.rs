@@ -1,21 +1,25 @@
 //! Capacity bought by the month (REST reference §2.6).
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{delete, get};
 use serde_json::{Value, json};
 use tandem_model::{Currency, ErrorCode, Ids, clock};
-use tandem_store::capacity::{BuyChannels, BuyChannelsOutcome, ChannelSubscription, Resource};
+use tandem_store::capacity::{
+    BuyChannels, BuyChannelsOutcome, CancelChannels, CancelChannelsOutcome, ChannelSubscription, Resource,
+};
 
 use super::json::{instant, money, optional_instant};
 use super::lenient::Fields;
 use super::own::Own;
-use super::{ApiError, AppState, Posted, Query, Reply, Routes};
+use super::{ApiError, AppState, Effect, Payload, Posted, Query, Reply, Routes};
 use crate::billing::ChannelPrices;
 use crate::billing::channels::{Quote, month_after};
 
 const QUANTITY_MAX: u64 = 10_000;
+/// Characters of a reason at most.
+const REASON_MAX: usize = 255;
 /// Subscriptions listed, the newest.
 const LISTED_MAX: u32 = 500;
 
@@ -23,6 +27,7 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .route("/Account/{auth_id}/channel-pricing-preview", get(preview))
         .route("/Account/{auth_id}/channel-subscriptions", get(list).post(buy))
+        .route("/Account/{auth_id}/channel-subscriptions/{subscription_id}", delete(cancel))
 }
 
 /// What was asked for, priced.
@@ -124,6 +129,34 @@ async fn buy(State(state): State<AppState>, own: Own, posted: Posted<Fields>) ->
         BuyChannelsOutcome::NoAccount => Err(ApiError::not_found("The account is gone")),
     };
     posted.effect.run(&account, command, answer).await
+}
+
+/// `DELETE …/channel-subscriptions/{id}`: the slots go at once; the month that is paid stays paid.
+async fn cancel(
+    own: Own,
+    Path((_, id)): Path<(String, String)>,
+    effect: Effect,
+    Query(query): Query<Fields>,
+    body: Payload<Fields>,
+) -> Result<Reply, ApiError> {
+    let not_found = || ApiError::not_found("No subscription of yours has that id");
+    let mut fields = query.or(body.value);
+    let reason = fields.text(&["reason", "cancellation_reason"], REASON_MAX).value();
+    fields.check()?;
+    let command = CancelChannels {
+        id: id.parse().map_err(|_| not_found())?,
+        account: own.id().clone(),
+        reason,
+        actor: own.0.actor.clone(),
+        at: clock::wall(),
+    };
+    let answer = move |outcome: &CancelChannelsOutcome| match outcome {
+        CancelChannelsOutcome::Cancelled { subscription, numeric_id } => {
+            Ok(Reply::ok(view(subscription, *numeric_id)))
+        }
+        CancelChannelsOutcome::NotFound => Err(not_found()),
+    };
+    effect.run(own.id(), command, answer).await
 }
 
 fn view(subscription: &ChannelSubscription, numeric_id: i64) -> Value {

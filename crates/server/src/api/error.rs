@@ -152,7 +152,7 @@ impl ApiError {
             Shape::Merged => {
                 let mut body = problem.members.clone();
                 let word = self.shown_word();
-                let _ = body.insert("status".to_owned(), "error".into());
+                let _ = body.entry("status").or_insert_with(|| "error".into());
                 let _ = body.insert("error".to_owned(), word.into());
                 let _ = body.insert("message".to_owned(), problem.message.as_str().into());
                 let _ = body.insert("api_id".to_owned(), api_id.to_string().into());

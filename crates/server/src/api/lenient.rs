@@ -78,6 +78,14 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// These, and of the other's what was not sent here.
+    pub(super) fn or(mut self, other: Self) -> Self {
+        for (name, value) in other.map {
+            self.map.entry(name).or_insert(value);
+        }
+        self
+    }
+
     /// The first of `names` that was sent.
     pub(super) fn raw(&self, names: &[&'static str]) -> Option<&Value> {
         names.iter().find_map(|name| self.map.get(*name))

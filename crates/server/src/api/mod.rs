@@ -22,6 +22,7 @@ mod calls;
 mod canonical;
 mod channels;
 pub(crate) mod checks;
+mod conferences;
 #[cfg(test)]
 mod contract_tests;
 mod credentials;
@@ -46,6 +47,7 @@ mod partner;
 mod partner_accounts;
 mod passwords;
 mod payments;
+mod recordings;
 mod records;
 mod revision;
 mod router;

@@ -12,11 +12,6 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("/Account/{auth_id}/campaign/{*rest}", "The campaign manager"),
     ("/Account/{auth_id}/campaigns", "The campaign manager"),
     ("/Account/{auth_id}/campaigns/{*rest}", "The campaign manager"),
-    ("/Account/{auth_id}/Conference", "Conferences"),
-    ("/Account/{auth_id}/Conference/{*rest}", "Conferences"),
-    ("/Account/{auth_id}/Recording", "The list of recordings"),
-    ("/Account/{auth_id}/Recording/{*rest}", "Reading and deleting recordings over the API"),
-    ("/Account/{auth_id}/export/recording", "Exporting recordings"),
     ("/Account/{auth_id}/Message", "SMS"),
     ("/Account/{auth_id}/Message/{*rest}", "SMS"),
 ];

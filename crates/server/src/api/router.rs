@@ -8,9 +8,10 @@ use axum::{Extension, Router};
 use super::canonical::Canonical;
 use super::envelope::{RequestLimits, enclosed};
 use super::{
-    AppState, Routes, account, alerts, applications, audit, calls, channels, credentials, endpoints, ip_acl,
-    kyc, not_built, numbers, openapi, origination_uris, partner, partner_accounts, passwords, payments,
-    records, sessions, settings, statements, sub_accounts, tokens, transactions, trunks,
+    AppState, Routes, account, alerts, applications, audit, calls, channels, conferences, credentials,
+    endpoints, ip_acl, kyc, not_built, numbers, openapi, origination_uris, partner, partner_accounts,
+    passwords, payments, recordings, records, sessions, settings, statements, sub_accounts, tokens,
+    transactions, trunks,
 };
 use crate::api_listener::speaks_tls;
 use crate::auth::Limits;
@@ -29,11 +30,13 @@ pub(super) fn table() -> Routes {
         .merge(transactions::routes())
         .merge(applications::routes())
         .merge(calls::routes())
+        .merge(conferences::routes())
         .merge(credentials::routes())
         .merge(endpoints::routes())
         .merge(ip_acl::routes())
         .merge(kyc::routes())
         .merge(origination_uris::routes())
+        .merge(recordings::routes())
         .merge(records::routes())
         .merge(passwords::routes())
         .merge(sessions::routes())

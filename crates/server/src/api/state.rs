@@ -15,6 +15,7 @@ use crate::certificate::Certificate;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::kyc::Desk;
+use crate::recordings::Recordings;
 use crate::timeline::Timelines;
 
 /// Shared by all handlers; clones are handles.
@@ -30,6 +31,9 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     pub(crate) kyc: Desk,
     pub(crate) payments: Payments,
+    pub(crate) recordings: Recordings,
+    /// How clients reach the API, without a path.
+    pub(crate) api_url: String,
     /// Absent when an administrator works on the files of a node that does not run.
     pub(crate) live: Option<Live>,
     /// Development mode only.

@@ -11,7 +11,7 @@ use crate::api::ApiError;
 pub(crate) struct Permissions {
     /// Make, read and steer calls; over SIP too.
     pub(crate) calls: bool,
-    /// Read call records.
+    /// Read call records and recordings.
     pub(crate) cdr: bool,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn check(caller: &Caller, pattern: &str) -> Result<(), ApiError> {
     let granted = caller.account.permissions;
     let missing = match pattern.split('/').next().unwrap_or_default() {
         "Call" if !granted.calls => "calls",
-        "cdr" if !granted.cdr => "cdr",
+        "cdr" | "Recording" | "export" if !granted.cdr => "cdr",
         _ => return Ok(()),
     };
     if caller.kind != CallerKind::Sub {

@@ -217,4 +217,5 @@ pub struct MetricsConfig {
 #[serde(deny_unknown_fields)]
 pub struct RecordingsConfig {
     pub all: bool,
+    pub retention_days: u32,
 }

@@ -44,6 +44,7 @@ use crate::egress::EgressPolicy;
 use crate::kyc::{Desk, DeskParts};
 use crate::names::Names;
 use crate::node::{StartError, open_store, prepare_data};
+use crate::recordings::Recordings;
 
 /// A deck of some hundred thousand prefixes is some megabytes.
 const BODY_MAX: usize = 64 * 1024 * 1024;
@@ -103,6 +104,8 @@ pub async fn offline(
         directory: Directory::new(no_hosts(), policy, Names::literals_only()),
         reader: store.reader(),
         writer: writer.clone(),
+        recordings: Recordings::of(&config),
+        api_url: config.api.public_url.clone(),
         live: None,
         timelines: None,
         nudge: Arc::new(Notify::new()),

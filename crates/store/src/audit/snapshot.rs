@@ -23,6 +23,7 @@ const TABLES: &[(&str, &str)] = &[
     ("rate_deck", "select * from rate_deck where deck_id = $1"),
     ("kyc_session", "select * from kyc_session where id = $1"),
     ("kyc_check", "select * from kyc_check where check_id = $1"),
+    ("recording", "select * from recording where recording_id = $1"),
 ];
 
 /// Columns that say nothing of the configuration.

@@ -1,4 +1,4 @@
-//! A call's end: hold released, channel given back, price debited and posted, record written, events
+//! A call's end: hold released, channel given back, price debited and posted, record and recording written, events
 //! queued, in one command keyed by the call. A second settlement finds no live call and changes nothing.
 
 use tandem_model::{AccountId, Currency, Money};
@@ -8,6 +8,7 @@ use crate::command::{BoxFuture, Interleaving};
 use crate::dialect::Dialect;
 use crate::money::{self, REVENUE};
 use crate::outbox::OutboxEvent;
+use crate::recordings::{self, Recording};
 use crate::{Command, StoreError, Tx};
 
 /// Settles a live call at `record.total_cost()`.
@@ -16,6 +17,8 @@ pub struct SettleCall {
     pub record: CallRecord,
     /// Words of the ledger transaction.
     pub description: String,
+    /// What was recorded of it; the row is written with everything else.
+    pub recording: Option<Recording>,
     /// Events of its end.
     pub events: Vec<OutboxEvent>,
 }
@@ -106,6 +109,9 @@ impl Command for SettleCall {
             }
             if !record::insert(tx, record).await? {
                 return Err(StoreError::Data(format!("call {} is live and on record", record.uuid)));
+            }
+            if let Some(recording) = &self.recording {
+                recordings::insert(tx, recording).await?;
             }
             tx.emit(&self.events).await?;
             Ok(SettleOutcome::Settled { balance })

@@ -284,6 +284,70 @@ impl Command for RenewChannels {
     }
 }
 
+/// Ends a subscription: its slots go at once, the month that is paid is not given back.
+pub struct CancelChannels {
+    /// Which one.
+    pub id: Uuid,
+    /// Whose.
+    pub account: AccountId,
+    /// Why, in the account's words.
+    pub reason: Option<String>,
+    /// Who asks.
+    pub actor: Actor,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CancelChannelsOutcome {
+    /// It is over, now or since before: as it stands.
+    Cancelled {
+        /// The subscription.
+        subscription: Box<ChannelSubscription>,
+        /// Number of the account in `account_id` fields.
+        numeric_id: i64,
+    },
+    /// No such subscription of this account.
+    NotFound,
+}
+
+impl Command for CancelChannels {
+    type Output = CancelChannelsOutcome;
+
+    fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<Self::Output, StoreError>> {
+        const END: &str =
+            "update channel_subscription set status = 'cancelled', cancelled_at = $3, updated_at = $3,
+            cancellation_reason = $4
+          where id = $1 and account_id = $2 and status = 'active'";
+        const ONE: &str = "select channel_subscription.*, account.numeric_id from channel_subscription
+          join account on account.auth_id = channel_subscription.account_id
+          where channel_subscription.id = $1 and channel_subscription.account_id = $2";
+        Box::pin(async move {
+            let id = self.id.hyphenated().to_string();
+            let reason = self.reason.as_deref().unwrap_or("cancelled by the account");
+            let end = [(&id).into(), (&self.account).into(), self.at.into(), reason.into()];
+            let ended = tx.execute(END, &end).await? == 1;
+            let Some(row) = tx.query_one(ONE, &[(&id).into(), (&self.account).into()]).await? else {
+                return Ok(CancelChannelsOutcome::NotFound);
+            };
+            let subscription = Box::new(subscription_of(&row)?);
+            if ended {
+                let slots = i64::try_from(subscription.quantity).unwrap_or(i64::MAX);
+                let (concurrent, cps) = split(subscription.resource, slots);
+                let taken = [(&self.account).into(), concurrent.into(), cps.into(), self.at.into()];
+                tx.execute(TAKE, &taken).await?;
+                noted(tx, &self.actor, &self.account, subscription.resource, self.at).await?;
+            }
+            Ok(CancelChannelsOutcome::Cancelled { subscription, numeric_id: row.int("numeric_id")? })
+        })
+    }
+
+    fn accounts(&self) -> Vec<&AccountId> {
+        vec![&self.account]
+    }
+}
+
 impl Reader {
     /// An account's subscriptions, newest first.
     pub async fn channel_subscriptions(

@@ -114,4 +114,26 @@ on_both! {
         assert_eq!((ended.status.as_str(), ended.cancelled_at), ("cancelled", Some(at(200))));
         house.assert_clean().await;
     }
+
+    async fn a_subscription_ends_once_and_its_month_stays_paid(house: House) {
+        let (_, customer) = family(&house).await;
+        house.top_up(&customer, 100).await;
+        let bought = buy(&customer, 3, 30);
+        let id = bought.id;
+        house.writer.submit(bought).await.unwrap();
+        let end = |account: &AccountId, seconds| CancelChannels {
+            id, account: account.clone(), reason: Some("too many".to_owned()), actor: Actor::system(), at: at(seconds),
+        };
+        let other = house.account("MA_B", 0).await;
+        assert_eq!(house.writer.submit(end(&other, 20)).await.unwrap(), CancelChannelsOutcome::NotFound);
+        let ended = join_all((0..8).map(|n| house.writer.submit(end(&customer, 20 + n)))).await;
+        for outcome in ended {
+            let CancelChannelsOutcome::Cancelled { subscription, .. } = outcome.unwrap() else { panic!("not found") };
+            assert_eq!((subscription.status.as_str(), subscription.cancellation_reason.as_deref()), ("cancelled", Some("too many")));
+        }
+        let limits = house.store.reader().account_in_full(&customer).await.unwrap().unwrap();
+        assert_eq!((limits.purchased_cps, limits.cps_limit), (0, 1), "the slots went once");
+        assert!(house.store.reader().channel_subscriptions_due(at(1_000), 9).await.unwrap().is_empty(), "nothing more is due");
+        house.assert_clean().await;
+    }
 }

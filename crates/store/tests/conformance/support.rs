@@ -180,7 +180,7 @@ pub(crate) fn reserve(account: &AccountId, hold: Money) -> ReserveCall {
 
 pub(crate) fn settle(account: &AccountId, call: CallId, cost: Money) -> SettleCall {
     let record = CallRecord { cost, ..record(account, call) };
-    SettleCall { record, description: "Call to 919876543210".to_owned(), events: Vec::new() }
+    SettleCall { record, description: "Call to 919876543210".to_owned(), recording: None, events: Vec::new() }
 }
 
 pub(crate) fn event(account: &AccountId, call: Option<CallId>, kind: &str, sequence: u64) -> OutboxEvent {

@@ -73,6 +73,8 @@ impl World {
         let facts = facts().await;
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(&facts.database, folder.path().join("tandem.db")).unwrap();
+        std::fs::create_dir(folder.path().join("recordings")).unwrap();
+        std::fs::write(folder.path().join("recordings/canary.wav"), "RIFF canary").unwrap();
         Self { house: House::at(folder, options()).await, facts }
     }
 
@@ -271,6 +273,17 @@ async fn build() -> Facts {
     make(pending, &owner, json!({"pan": "TESTPENDING001"}), "").await;
     let live = CallId::random();
     house.submit(ReserveCall { call: live_call(live, &owner), events: Vec::new() }).await;
+    let recording = tandem_model::Ids::random().to_string();
+    house.run_sql(&recorded(&recording, live, &owner)).await;
+    let subscription = tandem_model::Ids::random().to_string();
+    house
+        .run_sql(&format!(
+            "insert into channel_subscription (id, account_id, resource, quantity, monthly_cost, currency, last_billing_at,
+               next_billing_at, purchased_at, created_at, updated_at)
+             values ('{subscription}', '{}', 'cps', 3, 3897000000, 'INR', 0, 4000000000000000, 0, 0, 0)",
+            owner.id
+        ))
+        .await;
     let record = record(&owner);
     let record_id = record.uuid.to_string();
     house.submit(RefuseCall { record, events: Vec::new() }).await;
@@ -313,6 +326,8 @@ async fn build() -> Facts {
         ("payment_id", payment),
         ("month", format!("{}.csv", clock::wall().strftime("%Y-%m"))),
         ("call_uuid", live.to_string()),
+        ("recording_id", recording),
+        ("subscription_id", subscription),
         ("record", record_id),
     ];
     Facts {
@@ -339,6 +354,19 @@ async fn replace_token(house: &House, vault: &Vault, who: &Login, token: &str) -
         ))
         .await;
     Login { id: who.id.clone(), token: token.to_owned() }
+}
+
+/// A recording of the live call, on this node's disk.
+fn recorded(id: &str, call: CallId, owner: &Login) -> String {
+    format!(
+        "insert into recording (recording_id, account_id, call_uuid, kind, format, from_number, to_number, node, file, bytes,
+           duration_ms, started_at, created_at)
+         select '{id}', '{}', '{call}', 'trunk', 'wav', '+918045670001', '+919812345678', '{}', 'canary.wav', 11, 31040,
+           1790000000000000, {now}",
+        owner.id,
+        crate::config::load(None, &Overrides::default()).unwrap().config.node.name,
+        now = clock::wall().as_microsecond(),
+    )
 }
 
 fn live_call(call: CallId, owner: &Login) -> NewCall {

@@ -93,6 +93,8 @@ impl House {
             egress: None,
         });
         let state = AppState::new(Shared {
+            recordings: crate::recordings::Recordings::of(&config),
+            api_url: "http://api.example".to_owned(),
             config,
             vault,
             reader: store.reader(),

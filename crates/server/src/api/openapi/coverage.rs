@@ -18,7 +18,7 @@ macro_rules! golden {
 pub(crate) const GOLDEN: &[(&str, &str)] = golden! {
     "account" "account-settings" "money" "sessions" "sub-accounts" "sub-account-kyc" "kyc-test-mode" "partner" "kyc-sessions" "numbers"
     "older-number-routes"     "applications" "endpoints" "trunks" "trunk-credentials" "trunk-access-lists" "origination-uris" "calls"
-    "call-records"
+    "call-records" "recordings"
 };
 
 /// Whose dialect, as golden files name it.

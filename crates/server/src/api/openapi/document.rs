@@ -64,7 +64,7 @@ fn error() -> Value {
         ),
         "required": ["error"],
         "properties": {
-            "status": { "const": "error" },
+            "status": { "enum": ["error", "failure"] },
             "error": { "type": ["string", "object"] },
             "message": { "type": "string" },
             "api_id": { "type": "string", "format": "uuid" },

@@ -11,6 +11,7 @@ mod operator;
 mod passwords;
 mod paying;
 mod posts;
+mod recordings;
 mod sessions;
 
 use std::collections::{BTreeSet, HashSet};
@@ -33,6 +34,7 @@ use crate::config::{Overrides, load};
 use crate::directory::{Directory, OurHosts};
 use crate::egress::EgressPolicy;
 use crate::kyc::{Desk, DeskParts};
+use crate::recordings::Recordings;
 
 /// A store with the API and the operator's routes on it.
 pub(crate) struct House {
@@ -43,7 +45,8 @@ pub(crate) struct House {
     pub(crate) events: EventFeed,
     pub(super) writer: Writer,
     vault: Arc<Vault>,
-    _store: Store,
+    pub(crate) recordings: Recordings,
+    store: Store,
     folder: tempfile::TempDir,
 }
 
@@ -106,7 +109,10 @@ impl House {
         });
         let kyc = kyc.unwrap();
         let payments = crate::billing::Payments::of(&config.payments, "http://api.example", None).unwrap();
+        let recordings = Recordings::of(&config);
         let state = AppState::new(Shared {
+            recordings: recordings.clone(),
+            api_url: "http://api.example".to_owned(),
             config,
             vault: vault.clone(),
             reader: store.reader(),
@@ -130,7 +136,8 @@ impl House {
             events,
             writer,
             vault,
-            _store: store,
+            recordings,
+            store,
             folder,
         }
     }

@@ -47,9 +47,10 @@ fn letter(event: &OutboxEvent) -> Option<Letter> {
     let body: Value = serde_json::from_str(&event.body).ok()?;
     let (subject, text) = match event.kind.as_str() {
         "number.unpaid" | "number.released" => of_number(event, &body)?,
+        "recording.export" => (body["subject"].as_str()?.to_owned(), body["text"].as_str()?.to_owned()),
         _ => low_balance(event, &body)?,
     };
-    let html: Vec<String> = text.split("\n\n").map(|part| escaped(part.trim())).collect();
+    let html: Vec<String> = text.split("\n\n").map(|part| escaped(part.trim()).replace('\n', "<br>")).collect();
     let html = html.join("</p><p>");
     let html =
         format!("<!doctype html><html><body style=\"font-family:sans-serif\"><p>{html}</p></body></html>");

@@ -1,4 +1,4 @@
-//! The end of a sub-account: its credentials and everything it configured go, its numbers return to the main account.
+//! The end of a sub-account: its credentials, its recordings and everything it configured go, its numbers return to the main account.
 //! Its row stays without a parent, so that records, audit and webhooks still under way stay explained and signed.
 
 use jiff::Timestamp;
@@ -7,6 +7,7 @@ use tandem_model::AccountId;
 use crate::audit::Actor;
 use crate::command::BoxFuture;
 use crate::directory::DirectoryKind;
+use crate::recordings::delete_of_sub_account;
 use crate::resources::change::{Noted, note};
 use crate::{Command, StoreError, Tx};
 
@@ -109,6 +110,7 @@ impl Command for RemoveSubAccount {
                     tx.directory_changed(*kind, row.text("id")?, self.at).await?;
                 }
             }
+            delete_of_sub_account(tx, &self.actor, &self.parent, &self.id, self.at).await?;
             let noted = Noted {
                 kind: DirectoryKind::Account,
                 id: self.id.as_str(),

@@ -3,12 +3,14 @@
 mod account;
 mod applications;
 mod calls;
+mod conferences;
 mod endpoints;
 mod kyc;
 mod money;
 mod numbers;
 mod partner;
 mod partner_views;
+mod recordings;
 mod sessions;
 mod settings;
 mod sub_accounts;
@@ -31,5 +33,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(endpoints::entries());
     all.extend(trunking::entries());
     all.extend(calls::entries());
+    all.extend(recordings::entries());
+    all.extend(conferences::entries());
     all
 }

@@ -5,7 +5,7 @@ use tandem_model::ErrorCode::{
     PaymentProviderUnavailable, PaymentsNotConfigured,
 };
 
-use crate::api::openapi::operation::{Operation, Who, get, post, put};
+use crate::api::openapi::operation::{Operation, Who, delete, get, post, put};
 
 const SUBSCRIPTION: &str =
     "{id:uuid account_id:int resource_type:concurrent_calls|cps quantity:int monthly_cost currency status
@@ -36,6 +36,11 @@ fn of_account() -> Vec<Operation> {
             .body(r#"resource_type!:concurrent_calls|cps="cps" quantity!:int(1..10000)=3"#)
             .answers(201, SUBSCRIPTION)
             .refuses_as(400, InsufficientBalance),
+        delete(&at("channel-subscriptions/{subscription_id}"), "End capacity that was bought")
+            .note("The channels go at once; the month that is paid is not given back. A second time changes nothing.")
+            .query("reason:str(255)")
+            .answers(200, SUBSCRIPTION)
+            .refuses(&[NotFound]),
         get(&at("alerts"), "Read when and how the account hears of a low balance").answers(200, ALERTS),
         put(&at("alerts"), "Change when and how the account hears of a low balance")
             .note("Each debit through the threshold is told of once: by a signed webhook, by a letter, by both.")
