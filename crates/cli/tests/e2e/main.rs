@@ -10,6 +10,7 @@ mod api_calls;
 mod cancel_and_failures;
 mod carrier_limits;
 mod certificate;
+mod clients;
 mod fragments;
 mod hostile;
 mod inbound_calls;

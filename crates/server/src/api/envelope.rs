@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
@@ -25,6 +26,8 @@ use crate::auth::Noted;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ids of clients are replaced.
 const REQUEST_ID_MAX: usize = 128;
+/// Bodies of up to so many bytes are read before a request is looked at.
+const READ_AHEAD: u64 = 64 * 1024;
 
 /// The id of one request: echoed in `X-Request-ID`, and `api_id` in bodies.
 #[derive(Clone, Debug)]
@@ -109,7 +112,10 @@ async fn answer(
         if has_nul {
             Ok(ApiError::field("path", "must not have a NUL character").into_response())
         } else {
-            inner.oneshot(request).await
+            match read_ahead(request).await {
+                Ok(request) => inner.oneshot(request).await,
+                Err(error) => Ok(error.into_response()),
+            }
         }
     })
     .catch_unwind();
@@ -138,6 +144,19 @@ async fn answer(
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// Takes a small body off the connection before anybody answers: one that no handler reads (a DELETE's, a stranger's)
+/// would otherwise end the connection under the client's next request.
+async fn read_ahead(request: Request) -> Result<Request, ApiError> {
+    let (parts, body) = request.into_parts();
+    let size = body.size_hint().exact().filter(|size| (1..=READ_AHEAD).contains(size));
+    if size.is_none() {
+        return Ok(Request::from_parts(parts, body));
+    }
+    let unread = |_| ApiError::field("", "could not be read");
+    let bytes = to_bytes(body, READ_AHEAD as usize).await.map_err(unread)?;
+    Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
 fn holds_nul(uri: &Uri) -> bool {
