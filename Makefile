@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TANDEM := $(or $(CARGO_TARGET_DIR),target)/debug/tandem
 
-.PHONY: help run build release test lint fmt e2e slow fuzz docs bench bench-peers soak flood spray kill-loop rental clean-data
+.PHONY: help run build release test lint fmt e2e slow fuzz docs bench bench-peers soak flood spray kill-loop rental schemathesis clean-data
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -64,6 +64,9 @@ flood: ## A minute of 20,000 messages a second from strangers while good trunks 
 spray: ## A minute of 20,000 RTP packets a second from a stranger over the port range while 50 calls talk
 	@scripts/install bench
 	@bench/spray
+
+schemathesis: build ## Everything /openapi.json allows and much that it does not, asked of a fresh server; SCHEMATHESIS_EXAMPLES=30
+	@scripts/schemathesis
 
 kill-loop: ## The long kill -9 loop: KILLS=50 RATE=20 make kill-loop; FAULT=ack-before-commit must fail
 	@scripts/install test

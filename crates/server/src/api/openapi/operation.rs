@@ -127,8 +127,9 @@ impl Operation {
     pub(crate) fn all_errors(&self) -> Vec<(u16, ErrorCode)> {
         let mut errors = self.errors.clone();
         let mut add = |code: ErrorCode| {
-            if !errors.iter().any(|(_, known)| *known == code) {
-                errors.push((code.http_status(), code));
+            let refusal = (code.http_status(), code);
+            if !errors.contains(&refusal) {
+                errors.push(refusal);
             }
         };
         if self.who != Who::Nobody {
@@ -140,8 +141,10 @@ impl Operation {
             Who::Partner => add(ErrorCode::CapabilityMissing),
             Who::Caller | Who::Nobody => {}
         }
-        if !self.body.is_empty() || !self.query.is_empty() {
-            add(ErrorCode::ValidationError);
+        // A path, a header, a query or a body may be none.
+        add(ErrorCode::ValidationError);
+        if self.who == Who::Parent {
+            add(ErrorCode::NotFound);
         }
         if self.method == "POST" {
             add(ErrorCode::IdempotencyMismatch);
