@@ -50,7 +50,8 @@ fn letter(event: &OutboxEvent) -> Option<Letter> {
         "recording.export" => (body["subject"].as_str()?.to_owned(), body["text"].as_str()?.to_owned()),
         _ => low_balance(event, &body)?,
     };
-    let html: Vec<String> = text.split("\n\n").map(|part| escaped(part.trim()).replace('\n', "<br>")).collect();
+    let html: Vec<String> =
+        text.split("\n\n").map(|part| escaped(part.trim()).replace('\n', "<br>")).collect();
     let html = html.join("</p><p>");
     let html =
         format!("<!doctype html><html><body style=\"font-family:sans-serif\"><p>{html}</p></body></html>");
