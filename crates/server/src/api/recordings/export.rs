@@ -58,6 +58,10 @@ fn recipients(fields: &Fields) -> Result<Vec<String>, ApiError> {
 fn asked(fields: &mut Fields, now: Timestamp) -> Result<RecordingFilter, ApiError> {
     let dates =
         (fields.text(&["from", "from_date"], 64).value(), fields.text(&["to", "to_date"], 64).value());
+    for name in AGES {
+        let _ = fields.number(&[*name], 0, DAYS_MAX);
+    }
+    fields.check_sentence().map_err(|error| error.with("status", "failure"))?;
     let ages: Vec<_> = AGES.iter().copied().filter(|name| fields.has(&[*name])).collect();
     if !ages.is_empty() && dates != (None, None) {
         return Err(failure("From/To cannot be used with recording storage duration"));
@@ -72,9 +76,6 @@ fn asked(fields: &mut Fields, now: Timestamp) -> Result<RecordingFilter, ApiErro
     let upper = has("recording_storage_duration__lt") || has("recording_storage_duration__lte");
     if lower != upper {
         return Err(failure("recording_storage_duration: Range filters go in pairs"));
-    }
-    for name in AGES {
-        let _ = fields.number(&[*name], 0, DAYS_MAX);
     }
     let mut filter = filter::read(fields, now).map_err(|error| error.with("status", "failure"))?;
     if !ages.is_empty() {

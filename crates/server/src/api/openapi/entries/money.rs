@@ -38,7 +38,6 @@ fn of_account() -> Vec<Operation> {
             .refuses_as(400, InsufficientBalance),
         delete(&at("channel-subscriptions/{subscription_id}"), "End capacity that was bought")
             .note("The channels go at once; the month that is paid is not given back. A second time changes nothing.")
-            .query("reason:str(255)")
             .answers(200, SUBSCRIPTION)
             .refuses(&[NotFound]),
         get(&at("alerts"), "Read when and how the account hears of a low balance").answers(200, ALERTS),
