@@ -17,8 +17,7 @@ NOT_BUILT = {
 }
 
 me = os.environ["TOUR_ID"]
-tour = Tour(Client(me, os.environ["TOUR_TOKEN"], timeout=20), "vobiz", "https://api.vobiz.ai", NOT_BUILT, {},
-            {"phone_numbers.release"})
+tour = Tour(Client(me, os.environ["TOUR_TOKEN"], timeout=20), "vobiz", "https://api.vobiz.ai", NOT_BUILT, {})
 world = tour.world
 
 account = tour("accounts.get")
