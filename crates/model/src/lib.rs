@@ -6,6 +6,7 @@
 
 mod application;
 mod call;
+mod callback;
 pub mod clock;
 mod e164;
 pub mod entropy;
@@ -25,6 +26,7 @@ pub use application::{ApplicationPlan, HttpMethod, UrlCall};
 pub use call::{
     CallDirection, CallEnd, CallFacts, CallStatus, DialogRecord, LegQuality, LegRole, OrphanCall,
 };
+pub use callback::{CallbackEvent, CallbackEvents, EventCallback};
 pub use e164::{CountryRules, Dialled, E164, NumberError, normalise};
 pub use error_code::{ErrorCode, Refusal};
 pub use event::{DeliveryChannel, EventKind};

@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(11, "0011_folded_records"),
     migration!(12, "0012_numbers"),
     migration!(13, "0013_recordings"),
+    migration!(14, "0014_callback_events"),
 ];
 
 const CREATE_TABLE: &str =

@@ -7,6 +7,7 @@
 
 mod acme;
 mod api_calls;
+mod callback_events;
 mod cancel_and_failures;
 mod carrier_limits;
 mod certificate;

@@ -2,7 +2,7 @@
 //! for any process to settle it.
 
 use serde::{Deserialize, Serialize};
-use tandem_model::{CallDirection, CallFacts, CarrierId, Currency, Money, Rate, UrlCall};
+use tandem_model::{CallDirection, CallFacts, CarrierId, Currency, EventCallback, Money, Rate};
 
 use super::payload::TrunkFacts;
 
@@ -40,15 +40,15 @@ pub(crate) struct Context {
     /// The trunk, when it is a trunk call or an endpoint behind one.
     pub(crate) trunk: Option<TrunkFacts>,
     /// Where the trunk's webhooks go.
-    pub(crate) trunk_webhook: Option<UrlCall>,
+    pub(crate) trunk_webhook: Option<EventCallback>,
     /// Told where neither a trunk's webhook nor an application's URL is: the account's own, or its main account's.
     #[serde(default)]
-    pub(crate) default_callback: Option<UrlCall>,
+    pub(crate) default_callback: Option<EventCallback>,
     /// Told when it ends (XML calls).
-    pub(crate) hangup: Option<UrlCall>,
+    pub(crate) hangup: Option<EventCallback>,
     /// Told of its ringing, answer and end (API calls).
     #[serde(default)]
-    pub(crate) status: Option<UrlCall>,
+    pub(crate) status: Option<EventCallback>,
     /// The application, by id.
     pub(crate) application: Option<String>,
     /// The first carrier, by id.

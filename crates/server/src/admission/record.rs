@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tandem_model::{
-    ApplicationId, CallEnd, CallStatus, EventId, EventKind, HangupSource, Money, Refusal, TrunkId, UrlCall,
+    ApplicationId, CallEnd, CallStatus, CallbackEvent, EventCallback, EventId, EventKind, HangupSource,
+    Money, Refusal, TrunkId, UrlCall,
 };
 use tandem_store::OutboxEvent;
 use tandem_store::calls::{CallContext, CallRecord};
@@ -174,6 +175,8 @@ fn with_plus(text: &str) -> String {
 /// `CallInitiated`, when the call went through a trunk that wants to know (outbound attempts).
 pub(crate) fn initiated_event(context: &Context, refusal: Option<&Refusal>) -> Option<OutboxEvent> {
     let (trunk, webhook) = trunk_webhook(context)?;
+    let names = [CallbackEvent::Ring, CallbackEvent::CallFailed];
+    let webhook = webhook.wants(if refusal.is_some() { &names } else { &names[..1] })?;
     if context.facts.direction != tandem_model::CallDirection::Outbound {
         return None;
     }
@@ -190,23 +193,30 @@ pub(crate) fn ended_events(
     zone: &TimeZone,
 ) -> Vec<OutboxEvent> {
     let end = &CallEnd { billsec, ..end.clone() };
+    let names = [CallbackEvent::Hangup, CallbackEvent::CallFailed];
+    let names = if end.answered_at.is_none() { &names } else { &names[..1] };
     let mut events = Vec::new();
-    if let Some((trunk, webhook)) = trunk_webhook(context) {
+    if let Some((trunk, webhook)) = trunk_webhook(context)
+        && let Some(webhook) = webhook.wants(names)
+    {
         let body = payload::trunk_hangup(&context.facts, trunk, end, cost, context.currency);
         events.push(trunk_event(context, trunk, webhook, EventKind::TrunkHangup, body, 1, end.ended_at));
     }
     // There is no hangup webhook for a B leg: its Dial tells of it.
     let default = context.default_callback.as_ref().filter(|_| context.trunk.is_none());
     if context.parent_call.is_none() {
-        let hangup = context.hangup.as_ref().or(default);
-        let status = context.status.as_ref().filter(|status| hangup != Some(*status));
+        // The list of the place that was chosen decides; what it leaves out falls to no other.
+        let wanted = |place: &'_ EventCallback| place.wants(names).cloned();
+        let hangup = context.hangup.as_ref().or(default).and_then(wanted);
+        let status =
+            context.status.as_ref().and_then(wanted).filter(|status| hangup.as_ref() != Some(status));
         let form = payload::hangup_form(&context.facts, end, &context.rate, cost, zone);
         for told in hangup.into_iter().chain(status) {
             events.push(callback_event(Notice {
                 account: context.facts.account.clone(),
                 call: context.facts.call,
                 event: EventKind::Hangup,
-                url: told.url.clone(),
+                url: told.url,
                 method: told.method,
                 params: form.clone(),
             }));
@@ -217,7 +227,7 @@ pub(crate) fn ended_events(
 
 /// `StartApp`, to the status URL of an API call; its answer URL is asked for a document with the same words.
 pub(crate) fn started_event(context: &Context) -> Option<OutboxEvent> {
-    let status = context.status.as_ref()?;
+    let status = context.status.as_ref()?.wants(&[CallbackEvent::StartApp])?;
     let event = EventKind::StartApp;
     let params = tandem_callflow::parameters::standard(&context.facts, event.name(), CallStatus::InProgress);
     Some(callback_event(Notice {
@@ -230,7 +240,7 @@ pub(crate) fn started_event(context: &Context) -> Option<OutboxEvent> {
     }))
 }
 
-fn trunk_webhook(context: &Context) -> Option<(&TrunkFacts, &UrlCall)> {
+fn trunk_webhook(context: &Context) -> Option<(&TrunkFacts, &EventCallback)> {
     context.trunk.as_ref().zip(context.trunk_webhook.as_ref().or(context.default_callback.as_ref()))
 }
 

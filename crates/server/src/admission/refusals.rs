@@ -109,7 +109,9 @@ fn source_of(context: &Context) -> Source {
 
 #[cfg(test)]
 mod tests {
-    use tandem_model::{CallDirection, CallFacts, Currency, HttpMethod, Money, Rate, UrlCall, clock};
+    use tandem_model::{
+        CallDirection, CallFacts, Currency, EventCallback, HttpMethod, Money, Rate, Refusal, UrlCall, clock,
+    };
 
     use super::super::context::Product;
     use super::super::payload::TrunkFacts;
@@ -161,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_trunk_without_a_webhook_tells_the_accounts_default_callback_and_one_with_its_own_does_not() {
-        let call = |url: &str, method| Some(UrlCall { url: url.to_owned(), method });
+        let call = |url: &str, method| Some(EventCallback::all(UrlCall { url: url.to_owned(), method }));
         let mut context = refused_on("7f6f0d3e-0000-4000-8000-000000000001");
         context.facts.direction = CallDirection::Outbound;
         assert_eq!(initiated_event(&context, None), None, "nobody wants to know");
@@ -171,6 +173,33 @@ mod tests {
         context.trunk_webhook = call("https://shop.example/trunk", HttpMethod::Post);
         let event = initiated_event(&context, None).unwrap();
         assert_eq!((event.url.as_str(), event.method), ("https://shop.example/trunk", HttpMethod::Post));
+    }
+
+    #[test]
+    fn the_list_of_the_place_that_was_chosen_decides_and_what_it_leaves_out_falls_to_no_other() {
+        let place = |url: &str, events: &str| {
+            let call = UrlCall { url: format!("https://shop.example/{url}"), method: HttpMethod::Post };
+            Some(EventCallback { call, events: events.parse().unwrap() })
+        };
+        let barred = Refusal::new(ErrorCode::CountryBarred);
+        let told = |context: &Context| {
+            let url = |refusal| initiated_event(context, refusal).map(|event| event.url);
+            (url(None), url(Some(&barred)))
+        };
+        let default = || Some("https://shop.example/default".to_owned());
+        let mut context = refused_on("7f6f0d3e-0000-4000-8000-000000000001");
+        for (events, expected) in [
+            ("", (default(), default())),
+            ("Ring", (default(), default())),
+            ("call.failed", (None, default())),
+            ("Hangup,StartApp,recording.completed", (None, None)),
+        ] {
+            context.default_callback = place("default", events);
+            assert_eq!(told(&context), expected, "{events}");
+        }
+        context.default_callback = place("default", "");
+        context.trunk_webhook = place("trunk", "Hangup");
+        assert_eq!(told(&context), (None, None), "the trunk's list, not the account's");
     }
 
     fn flood(refusals: &Refusals, trunk: &str, count: u32, code: ErrorCode, now: Instant) -> u32 {

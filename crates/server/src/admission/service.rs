@@ -11,8 +11,8 @@ use tandem_model::ports::{
     TraceKind,
 };
 use tandem_model::{
-    AccountId, ApplicationPlan, CallEnd, CallId, CarrierId, DialogRecord, ErrorCode, Ids, RecordingId,
-    Refusal, clock,
+    AccountId, ApplicationPlan, CallEnd, CallId, CallbackEvent, CarrierId, DialogRecord, ErrorCode,
+    EventCallback, Ids, RecordingId, Refusal, clock,
 };
 use tandem_store::calls::{AnswerCall, LiveState, NoteDialogs, SetCallState, TickCalls};
 use tandem_store::outbox::EnqueueEvents;
@@ -125,12 +125,13 @@ impl Admission {
         };
         planned.context.hangup = Some(hangup_of(&call.plan));
         // Of an API call's own URLs the status URL is the most specific; without one the account's default is told.
-        if call.plan.status.is_none()
-            && let Some(account) = self.0.directory.account(&call.account)
-        {
-            call.plan.status = self.planner().default_callback(&account);
-        }
-        planned.context.status = call.plan.status.clone();
+        planned.context.status = call.plan.status.take().map(EventCallback::all).or_else(|| {
+            let account = self.0.directory.account(&call.account)?;
+            self.planner().default_callback(&account)
+        });
+        // The engine tells of the ringing, and of nothing else there.
+        let status = planned.context.status.as_ref();
+        call.plan.status = status.and_then(|status| status.wants(&[CallbackEvent::Ring]).cloned());
         if let Some(limit) = call.time_limit_s {
             planned.max_duration_s = planned.max_duration_s.min(limit.max(1));
         }

@@ -6,12 +6,13 @@ use axum::routing::get;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tandem_model::{AccountId, ApplicationId, ErrorCode, HttpMethod, Ids, clock};
+use tandem_model::{AccountId, ApplicationId, CallbackEvents, ErrorCode, HttpMethod, Ids, clock};
 use tandem_store::resources::application::{
     Application, CreateApplication, DeleteApplication, DeleteOutcome, UpdateApplication, UpdateOutcome,
 };
 use uuid::Uuid;
 
+use super::callback_events;
 use super::lenient::Fields;
 use super::revision::{self, after};
 use super::window::WindowQuery;
@@ -36,6 +37,9 @@ struct ApplicationView {
     app_id: String,
     app_name: String,
     application_type: String,
+    /// Said only where something is left out: the typed clients do not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback_events: Option<Vec<&'static str>>,
     created_at: String,
     default_app: bool,
     default_endpoint_app: bool,
@@ -68,6 +72,7 @@ fn view(state: &AppState, application: Application) -> ApplicationView {
         answer_url: application.answer_url,
         app_name: application.name,
         application_type: application.application_type,
+        callback_events: callback_events::shown(application.callback_events),
         created_at: spaced_instant(application.created_at),
         default_app: application.default_app,
         default_endpoint_app: application.default_endpoint_app,
@@ -123,6 +128,7 @@ async fn create(
         hangup_method: post(),
         fallback_answer_url: None,
         fallback_method: post(),
+        callback_events: CallbackEvents::ALL,
         message_url: None,
         message_method: post(),
         sip_transfer_url: None,
@@ -176,6 +182,8 @@ fn apply(fields: &mut Fields, to: &mut Application) -> Vec<&'static str> {
     let fallback = fields.url(&["fallback_answer_url", "fallback_callback_url", "fallback_url"]);
     note("fallback_answer_url", fallback.put_optional(&mut to.fallback_answer_url));
     note("fallback_method", fields.method(&["fallback_method"]).map(stored).put(&mut to.fallback_method));
+    let events = callback_events::events(fields, "callback_events");
+    note("callback_events", events.put(&mut to.callback_events));
     note("message_url", fields.url(&["message_url"]).put_optional(&mut to.message_url));
     note("message_method", fields.method(&["message_method"]).map(stored).put(&mut to.message_method));
     note("sip_transfer_url", fields.url(&["sip_transfer_url"]).put_optional(&mut to.sip_transfer_url));

@@ -11,6 +11,7 @@ use tandem_store::money::TransactionFilter;
 use tandem_store::resources::account::{ChangeProfile, ChangeSettings, Settings};
 
 use super::account::{account_type, in_full, profile_of, profile_text};
+use super::callback_events;
 use super::json::{instant, money_text};
 use super::lenient::{Fields, Given};
 use super::{ApiError, AppState, Payload, Posted, Query, Reply, RequestId, Routes, revision};
@@ -41,6 +42,7 @@ fn view(scope: &Scoped, settings: &Settings) -> Value {
         "account_id": scope.id(),
         "default_callback_url": settings.default_callback_url,
         "default_callback_method": settings.default_callback_method,
+        "default_callback_events": settings.default_callback_events.names(),
         "updated_at": instant(settings.updated_at),
     })
 }
@@ -51,18 +53,20 @@ async fn read(State(state): State<AppState>, scope: Scoped) -> Result<Json<Value
 }
 
 /// `PATCH …/settings`: what is not sent stays; null takes the callback away. From then on events of calls that no
-/// more specific URL takes go there: those of trunks without a webhook, and of calls without an application.
+/// more specific URL takes go there: those of trunks without a webhook, and of calls without an
+/// application; of these only the ones in the list of events, if it has any.
 async fn change(
     State(state): State<AppState>,
     scope: Scoped,
     Payload { value: mut fields, .. }: Payload<Fields>,
 ) -> Result<Json<Value>, ApiError> {
-    const KNOWN: [&str; 2] = ["default_callback_url", "default_callback_method"];
+    const KNOWN: [&str; 3] = ["default_callback_url", "default_callback_method", "default_callback_events"];
     if let Some(unknown) = fields.names().find(|name| !KNOWN.contains(name)) {
         return Err(ApiError::field(unknown, "is not a setting"));
     }
     let url = fields.url(&["default_callback_url"]);
     let method = fields.method(&["default_callback_method"]);
+    let default_callback_events = callback_events::events(&mut fields, "default_callback_events").value();
     fields.check()?;
     let default_callback_url = match url {
         Given::Absent => None,
@@ -77,6 +81,7 @@ async fn change(
     let changed = [
         ("default_callback_url", default_callback_url.is_some()),
         ("default_callback_method", default_callback_method.is_some()),
+        ("default_callback_events", default_callback_events.is_some()),
     ];
     let fields: Vec<_> = changed.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
     if !fields.is_empty() {
@@ -84,6 +89,7 @@ async fn change(
             account: scope.id().clone(),
             default_callback_url,
             default_callback_method,
+            default_callback_events,
             fields,
             actor: scope.caller.actor.clone(),
             at: clock::wall(),

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tandem_model::{E164, ErrorCode, HttpMethod, Ids, TrunkId, clock};
+use tandem_model::{CallbackEvents, E164, ErrorCode, HttpMethod, Ids, TrunkId, clock};
 use tandem_store::resources::acl::Acl;
 use tandem_store::resources::credential::Credential;
 use tandem_store::resources::trunk::{
@@ -19,6 +19,7 @@ use tandem_store::resources::trunk::{
 };
 use tandem_store::resources::{Removed, Updated};
 
+use super::callback_events;
 use super::ip_acl::network;
 use super::json::instant;
 use super::lenient::{Fields, Given, invalid};
@@ -85,7 +86,9 @@ struct TrunkItem {
     inbound_destination: Option<String>,
     pii_entity_types: Option<String>,
     webhook_url: Option<String>,
-    /// Said only where it is not the usual, like the next: both are our own addition.
+    /// Said only where it is not the usual, like the next two: the typed clients do not know them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_callback_events: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     number_format: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +125,7 @@ fn item(state: &AppState, trunk: Trunk) -> TrunkItem {
         inbound_destination: trunk.inbound_destination.clone(),
         pii_entity_types: trunk.pii_entity_types.clone(),
         webhook_url: trunk.webhook_url.clone(),
+        status_callback_events: callback_events::shown(trunk.webhook_events),
         number_format: Some(trunk.number_format.clone()).filter(|format| format != USUAL_FORMAT),
         caller_id: trunk.caller_id.map(|number| number.plus()),
         trunk: view(&state.config.sip.domain, trunk),
@@ -192,6 +196,7 @@ async fn create(
         pii_entity_types: None,
         webhook_url: None,
         webhook_method: "POST".to_owned(),
+        webhook_events: CallbackEvents::ALL,
         recording_webhook_enabled: false,
         number_format: USUAL_FORMAT.to_owned(),
         caller_id: None,
@@ -337,6 +342,8 @@ fn apply(fields: &mut Fields, trunk: &mut Trunk) -> Vec<&'static str> {
     let method = fields.method(&["webhook_method", "status_callback_method"]);
     let method = method.map(|method| HttpMethod::as_str(method).to_owned());
     note("webhook_method", method.put(&mut trunk.webhook_method));
+    let events = callback_events::events(fields, "status_callback_events");
+    note("status_callback_events", events.put(&mut trunk.webhook_events));
     let recordings = fields.flag(&["recording_webhook_enabled"]);
     note("recording_webhook_enabled", recordings.put(&mut trunk.recording_webhook_enabled));
     let format = fields.word(&["number_format"], &["e164-plus", "e164", "national"]);

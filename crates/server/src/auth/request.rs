@@ -251,7 +251,11 @@ async fn find(state: &AppState, id: &AccountId) -> Result<Option<Arc<AccountEntr
 /// What a request needs to know of an account; its secrets stay sealed.
 fn entry_of(row: AccountRow) -> AccountEntry {
     AccountEntry {
-        default_callback: default_callback(row.default_callback_url, &row.default_callback_method),
+        default_callback: default_callback(
+            row.default_callback_url,
+            &row.default_callback_method,
+            row.default_callback_events,
+        ),
         epoch: row.epoch,
         requests_per_minute: requests_per_minute(&row.kind, &row.profile),
         id: row.id,

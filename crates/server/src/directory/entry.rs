@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tandem_model::ports::{DigestPolicy, Failover, RouteCredentials, Transport};
 use tandem_model::{
-    AccountId, ApplicationId, ApplicationPlan, CarrierId, CountryRules, Currency, E164, Rate, TrunkId,
-    UrlCall,
+    AccountId, ApplicationId, ApplicationPlan, CallbackEvents, CarrierId, CountryRules, Currency, E164,
+    EventCallback, Rate, TrunkId,
 };
 
 use crate::auth::Permissions;
@@ -41,7 +41,7 @@ pub(crate) struct AccountEntry {
     /// Keyed hash of the token before it, and until when that one is good.
     pub(crate) previous_token: Option<(String, Timestamp)>,
     /// Where events of its calls go that nothing more specific takes.
-    pub(crate) default_callback: Option<UrlCall>,
+    pub(crate) default_callback: Option<EventCallback>,
     /// Access tokens of other epochs are void.
     pub(crate) epoch: i64,
     /// Requests a minute of a sub-account.
@@ -103,7 +103,7 @@ pub(crate) struct TrunkEntry {
     pub(crate) caller_id: Option<E164>,
     pub(crate) recording: bool,
     pub(crate) max_duration_s: Option<u64>,
-    pub(crate) webhook: Option<UrlCall>,
+    pub(crate) webhook: Option<EventCallback>,
     pub(crate) secret: Option<SecretString>,
     pub(crate) previous_secret: Option<(SecretString, Timestamp)>,
 }
@@ -133,6 +133,8 @@ pub(crate) struct ApplicationEntry {
     pub(crate) id: ApplicationId,
     pub(crate) enabled: bool,
     pub(crate) plan: ApplicationPlan,
+    /// Which events its answer URL is told of, in the place of a hangup URL.
+    pub(crate) events: CallbackEvents,
 }
 
 /// A SIP endpoint.

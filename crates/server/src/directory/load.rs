@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use tandem_model::ports::{DigestPolicy, Transport};
-use tandem_model::{AccountId, ApplicationPlan, E164, HttpMethod, TrunkId, UrlCall};
+use tandem_model::{
+    AccountId, ApplicationPlan, CallbackEvents, E164, EventCallback, HttpMethod, TrunkId, UrlCall,
+};
 use tandem_store::directory::{
     AccountRow, AclRow, ApplicationRow, CarrierRow, CredentialRow, DeckRow, DirectoryChange, DirectoryKind,
     EndpointRow, NumberRow, OriginationUriRow, RateRow, TrunkRow,
@@ -65,8 +67,13 @@ impl Attachable for OriginationUriRow {
 }
 
 /// Where an account's events go that nothing more specific takes.
-pub(crate) fn default_callback(url: Option<String>, word: &str) -> Option<UrlCall> {
-    url.filter(|url| !url.is_empty()).map(|url| UrlCall { url, method: method(word) })
+pub(crate) fn default_callback(
+    url: Option<String>,
+    word: &str,
+    events: CallbackEvents,
+) -> Option<EventCallback> {
+    let call = url.filter(|url| !url.is_empty()).map(|url| UrlCall { url, method: method(word) })?;
+    Some(EventCallback { call, events })
 }
 
 /// Keeps one directory up to date.
@@ -331,7 +338,10 @@ impl Feed {
             caller_id: row.caller_id,
             recording: row.recording,
             max_duration_s: row.max_duration_s.and_then(|seconds| u64::try_from(seconds).ok()),
-            webhook: row.webhook_url.clone().map(|url| UrlCall { url, method: method(&row.webhook_method) }),
+            webhook: row.webhook_url.clone().map(|url| EventCallback {
+                call: UrlCall { url, method: method(&row.webhook_method) },
+                events: row.webhook_events,
+            }),
             secret: secret(&row.secret_sealed)?,
             previous_secret: secret(&row.secret_previous_sealed)?.zip(row.secret_previous_until),
         })
@@ -347,6 +357,7 @@ impl Feed {
                     default_callback: default_callback(
                         row.default_callback_url,
                         &row.default_callback_method,
+                        row.default_callback_events,
                     ),
                     epoch: row.epoch,
                     requests_per_minute: requests_per_minute(&row.kind, &row.profile),
@@ -410,6 +421,7 @@ impl Feed {
         let entry = row.map(|row| ApplicationEntry {
             id: row.id.clone(),
             enabled: row.enabled,
+            events: row.callback_events,
             plan: ApplicationPlan {
                 answer: UrlCall { url: row.answer_url, method: method(&row.answer_method) },
                 fallback: row

@@ -1,7 +1,7 @@
 //! What customers have: accounts, numbers, applications, endpoints. For each kind all rows at start, and one by id when it changed.
 
 use jiff::Timestamp;
-use tandem_model::{AccountId, ApplicationId, Currency, EndpointId, PartnerId, TrunkId};
+use tandem_model::{AccountId, ApplicationId, CallbackEvents, Currency, EndpointId, PartnerId, TrunkId};
 
 use crate::resources::number::{NumberUrls, urls_of};
 use crate::value::Row;
@@ -54,6 +54,8 @@ pub struct AccountRow {
     pub default_callback_url: Option<String>,
     /// `GET` or `POST`.
     pub default_callback_method: String,
+    /// Which of them.
+    pub default_callback_events: CallbackEvents,
     /// Signs complaints about its numbers, encrypted.
     pub ndnc_secret_sealed: Option<Vec<u8>>,
 }
@@ -82,6 +84,7 @@ fn account_of(row: &Row) -> Result<AccountRow, StoreError> {
         concurrent_limit: row.count("concurrent_limit")?,
         default_callback_url: row.opt_string("default_callback_url")?,
         default_callback_method: row.string("default_callback_method")?,
+        default_callback_events: row.parsed("default_callback_events")?,
         ndnc_secret_sealed: row.opt_bytes("ndnc_secret_sealed")?,
     })
 }
@@ -155,6 +158,8 @@ pub struct ApplicationRow {
     pub fallback_answer_url: Option<String>,
     /// Its method.
     pub fallback_method: String,
+    /// Which events of its calls its answer URL is told of.
+    pub callback_events: CallbackEvents,
     /// Given to new endpoints.
     pub default_endpoint_app: bool,
     /// Usable.
@@ -173,6 +178,7 @@ fn application_of(row: &Row) -> Result<ApplicationRow, StoreError> {
         hangup_method: row.string("hangup_method")?,
         fallback_answer_url: row.opt_string("fallback_answer_url")?,
         fallback_method: row.string("fallback_method")?,
+        callback_events: row.parsed("callback_events")?,
         default_endpoint_app: row.flag("default_endpoint_app")?,
         enabled: row.flag("enabled")?,
     })

@@ -1,7 +1,7 @@
 //! Trunks and what hangs on them: credentials, address lists, origination URIs. For each kind all rows at start, and one by id when it changed.
 
 use jiff::Timestamp;
-use tandem_model::{AccountId, E164, TrunkId};
+use tandem_model::{AccountId, CallbackEvents, E164, TrunkId};
 
 use crate::value::Row;
 use crate::{Reader, StoreError};
@@ -59,6 +59,8 @@ pub struct TrunkRow {
     pub webhook_url: Option<String>,
     /// `POST` or `GET`.
     pub webhook_method: String,
+    /// Which events of its calls it is told of.
+    pub webhook_events: CallbackEvents,
     /// Told of recordings too.
     pub recording_webhook_enabled: bool,
     /// Signs its webhooks; encrypted.
@@ -96,6 +98,7 @@ fn trunk_of(row: &Row) -> Result<TrunkRow, StoreError> {
         recording: row.flag("recording")?,
         webhook_url: row.opt_string("webhook_url")?,
         webhook_method: row.string("webhook_method")?,
+        webhook_events: row.parsed("status_callback_events")?,
         recording_webhook_enabled: row.flag("recording_webhook_enabled")?,
         secret_sealed: row.opt_bytes("secret_sealed")?,
         secret_previous_sealed: row.opt_bytes("secret_previous_sealed")?,

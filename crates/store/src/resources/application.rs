@@ -2,7 +2,7 @@
 //! entry and the directories' notice commit together.
 
 use jiff::Timestamp;
-use tandem_model::{AccountId, ApplicationId};
+use tandem_model::{AccountId, ApplicationId, CallbackEvents};
 
 use crate::audit::{self, Actor, Change};
 use crate::command::BoxFuture;
@@ -35,6 +35,8 @@ pub struct Application {
     pub fallback_answer_url: Option<String>,
     /// Its method.
     pub fallback_method: String,
+    /// Which events of its calls the answer URL is told of.
+    pub callback_events: CallbackEvents,
     /// Told of messages.
     pub message_url: Option<String>,
     /// Its method.
@@ -64,15 +66,15 @@ pub struct Application {
 const INSERT: &str = "insert into application (app_id, account_id, sub_account, name, application_type, answer_url,
     answer_method, hangup_url, hangup_method, fallback_answer_url, fallback_method, message_url, message_method,
     sip_transfer_url, sip_transfer_method, default_app, default_number_app, default_endpoint_app, enabled,
-    log_incoming_message, public_uri, created_at, updated_at)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+    log_incoming_message, public_uri, created_at, updated_at, callback_events)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
   on conflict (app_id) do nothing";
 const UPDATE: &str = "update application set sub_account = $3, name = $4, application_type = $5, answer_url = $6,
     answer_method = $7, hangup_url = $8, hangup_method = $9, fallback_answer_url = $10, fallback_method = $11,
     message_url = $12, message_method = $13, sip_transfer_url = $14, sip_transfer_method = $15, default_app = $16,
     default_number_app = $17, default_endpoint_app = $18, enabled = $19, log_incoming_message = $20,
-    public_uri = $21, created_at = $22, updated_at = $23
-  where app_id = $1 and account_id = $2 and updated_at = $24";
+    public_uri = $21, created_at = $22, updated_at = $23, callback_events = $24
+  where app_id = $1 and account_id = $2 and updated_at = $25";
 const NO_OTHER_DEFAULT: &str =
     "update application set default_app = 0 where account_id = $1 and app_id <> $2 and default_app = 1";
 
@@ -102,6 +104,7 @@ impl Application {
             self.public_uri.into(),
             self.created_at.into(),
             self.updated_at.into(),
+            Value::Text(self.callback_events.to_string().into()),
         ]
     }
 
@@ -118,6 +121,7 @@ impl Application {
             hangup_method: row.string("hangup_method")?,
             fallback_answer_url: row.opt_string("fallback_answer_url")?,
             fallback_method: row.string("fallback_method")?,
+            callback_events: row.parsed("callback_events")?,
             message_url: row.opt_string("message_url")?,
             message_method: row.string("message_method")?,
             sip_transfer_url: row.opt_string("sip_transfer_url")?,

@@ -3,7 +3,7 @@
 //! with all that hangs on it, never under a live call.
 
 use jiff::Timestamp;
-use tandem_model::{AccountId, E164, TrunkId};
+use tandem_model::{AccountId, CallbackEvents, E164, TrunkId};
 
 use super::acl::{self, Acl};
 use super::change::{Noted, Removed, Updated, note};
@@ -61,6 +61,8 @@ pub struct Trunk {
     pub webhook_url: Option<String>,
     /// `POST` or `GET`.
     pub webhook_method: String,
+    /// Which events of its calls it is told of.
+    pub webhook_events: CallbackEvents,
     /// Told of recordings too.
     pub recording_webhook_enabled: bool,
     /// How numbers are written to the PBX: `e164-plus`, `e164` or `national`.
@@ -78,18 +80,19 @@ pub struct Trunk {
 const INSERT: &str = "insert into trunk (trunk_id, account_id, name, description, direction, status, enabled,
     secure, transport, inbound_destination, concurrent_calls_limit, cps_limit, credential_id, acl_id,
     primary_uri_id, fallback_uri_id, recording, enable_transcription, pii_redaction, pii_entity_types, webhook_url,
-    webhook_method, recording_webhook_enabled, updated_at, number_format, caller_id, created_at, domain_label,
-    secret_sealed)
+    webhook_method, recording_webhook_enabled, updated_at, number_format, caller_id, status_callback_events,
+    created_at, domain_label, secret_sealed)
   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-    $24, $25, $26, $27, $28, $29)
+    $24, $25, $26, $27, $28, $29, $30)
   on conflict do nothing";
 const UPDATE: &str =
     "update trunk set name = $3, description = $4, direction = $5, status = $6, enabled = $7,
     secure = $8, transport = $9, inbound_destination = $10, concurrent_calls_limit = $11, cps_limit = $12,
     credential_id = $13, acl_id = $14, primary_uri_id = $15, fallback_uri_id = $16, recording = $17,
     enable_transcription = $18, pii_redaction = $19, pii_entity_types = $20, webhook_url = $21,
-    webhook_method = $22, recording_webhook_enabled = $23, updated_at = $24, number_format = $25, caller_id = $26
-  where trunk_id = $1 and account_id = $2 and updated_at = $27";
+    webhook_method = $22, recording_webhook_enabled = $23, updated_at = $24, number_format = $25, caller_id = $26,
+    status_callback_events = $27
+  where trunk_id = $1 and account_id = $2 and updated_at = $28";
 
 impl Trunk {
     /// The columns an update may change, in the order of both statements.
@@ -121,6 +124,7 @@ impl Trunk {
             self.updated_at.into(),
             (&self.number_format).into(),
             self.caller_id.as_ref().map(E164::digits).into(),
+            Value::Text(self.webhook_events.to_string().into()),
         ]
     }
 
@@ -148,6 +152,7 @@ impl Trunk {
             pii_entity_types: row.opt_string("pii_entity_types")?,
             webhook_url: row.opt_string("webhook_url")?,
             webhook_method: row.string("webhook_method")?,
+            webhook_events: row.parsed("status_callback_events")?,
             recording_webhook_enabled: row.flag("recording_webhook_enabled")?,
             number_format: row.string("number_format")?,
             caller_id: row.opt_parsed("caller_id")?,

@@ -2,11 +2,12 @@
 
 use futures_util::future::join_all;
 use tandem_model::ports::{BindingChange, StoredBinding};
-use tandem_model::{AccountId, ApplicationId};
+use tandem_model::{AccountId, ApplicationId, CallbackEvents};
 use tandem_store::audit::Actor;
 use tandem_store::directory::{DirectoryKind, PutSetting};
 use tandem_store::idempotency::*;
 use tandem_store::registrations::{PurgeBindings, SaveBindings};
+use tandem_store::resources::account::ChangeSettings;
 use tandem_store::resources::application::*;
 use tandem_store::{BoxFuture, Command, Dialect, StoreError, Tx, WriterConfig};
 
@@ -26,6 +27,7 @@ fn application(account: &AccountId, id: &str) -> Application {
         hangup_method: "GET".to_owned(),
         fallback_answer_url: url("f"),
         fallback_method: "POST".to_owned(),
+        callback_events: "Hangup,call.failed".parse().unwrap(),
         message_url: url("m"),
         message_method: "POST".to_owned(),
         sip_transfer_url: None,
@@ -69,6 +71,32 @@ impl Command for OncePerKey {
 }
 
 on_both! {
+    async fn settings_change_by_what_is_given_and_the_directory_reads_them(house: House) {
+        let account = house.account("MA_A", 0).await;
+        let change = |events: Option<&str>, method: Option<&str>| ChangeSettings {
+            account: account.clone(),
+            default_callback_url: None,
+            default_callback_method: method.map(str::to_owned),
+            default_callback_events: events.map(|events| events.parse().unwrap()),
+            fields: vec!["default_callback_events"],
+            actor: Actor::system(),
+            at: at(1),
+        };
+        let reader = house.store.reader();
+        let stored = async || {
+            let settings = reader.settings(&account).await.unwrap().unwrap();
+            let row = reader.directory_account("MA_A").await.unwrap().unwrap();
+            assert_eq!(row.default_callback_events, settings.default_callback_events);
+            (settings.default_callback_events.to_string(), settings.default_callback_method)
+        };
+        assert_eq!(stored().await, (String::new(), "POST".to_owned()), "all, until somebody says otherwise");
+        house.writer.submit(change(Some("call.failed,Ring"), None)).await.unwrap();
+        house.writer.submit(change(None, Some("GET"))).await.unwrap();
+        assert_eq!(stored().await, ("Ring,call.failed".to_owned(), "GET".to_owned()));
+        house.writer.submit(change(Some(""), None)).await.unwrap();
+        assert_eq!(stored().await, (String::new(), "GET".to_owned()));
+    }
+
     async fn an_application_is_made_read_changed_and_removed(house: House) {
         let account = house.account("MA_A", 0).await;
         let actor = Actor { name: "MA_A".to_owned(), request_id: Some("r1".to_owned()), source_ip: None };
@@ -87,7 +115,7 @@ on_both! {
         let first = reader.application(&account, &first.id).await.unwrap().unwrap();
         assert!(!first.default_app, "one default per account");
 
-        let changed = Application { name: "renamed".to_owned(), updated_at: at(2), ..first.clone() };
+        let changed = Application { name: "renamed".to_owned(), callback_events: CallbackEvents::ALL, updated_at: at(2), ..first.clone() };
         let update = |expected| UpdateApplication { application: changed.clone(), expected, fields: vec!["app_name"], actor: actor.clone() };
         assert_eq!(house.writer.submit(update(first.updated_at)).await.unwrap(), UpdateOutcome::Updated);
         assert_eq!(house.writer.submit(update(first.updated_at)).await.unwrap(), UpdateOutcome::Stale);

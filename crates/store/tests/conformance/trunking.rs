@@ -41,6 +41,7 @@ fn trunk(account: &AccountId) -> Trunk {
         pii_entity_types: Some("name".to_owned()),
         webhook_url: Some("https://a.example/".to_owned()),
         webhook_method: "GET".to_owned(),
+        webhook_events: "StartApp,Hangup".parse().unwrap(),
         recording_webhook_enabled: true,
         number_format: "e164".to_owned(),
         caller_id: Some("+918045670000".parse().unwrap()),

@@ -23,7 +23,7 @@ impl Planner<'_> {
             return Err(Refused::on_record(Refusal::because(ErrorCode::NumberNotRouted, words), &context));
         };
         let plan = application.plan.clone();
-        Self::steer(&mut context, &plan, application.id.as_str());
+        Self::steer(&mut context, &application);
         Ok(Planned { nat: true, ..self.planned(context, Plan::Application(plan)) })
     }
 }

@@ -26,7 +26,7 @@ impl Planner<'_> {
                 return Err(Refused::on_record(Refusal::new(ErrorCode::NumberNotRouted), &context));
             };
             let plan = application.plan.clone();
-            Self::steer(&mut context, &plan, application.id.as_str());
+            Self::steer(&mut context, &application);
             return Ok(self.planned(context, Plan::Application(plan)));
         }
         let Some(trunk) = self.trunk_of(number) else {

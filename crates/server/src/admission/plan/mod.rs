@@ -16,8 +16,8 @@ use std::time::Instant;
 
 use tandem_model::ports::{InviteFacts, Plan, Route};
 use tandem_model::{
-    ApplicationPlan, CallFacts, CountryRules, Dialled, E164, ErrorCode, Money, Rate, Refusal, UrlCall,
-    entropy, normalise,
+    ApplicationPlan, CallFacts, CallbackEvents, CountryRules, Dialled, E164, ErrorCode, EventCallback, Money,
+    Rate, Refusal, entropy, normalise,
 };
 
 pub(crate) use arrival::{Arrival, Way};
@@ -26,7 +26,7 @@ use super::context::{Context, Product};
 use super::hops::HopSigner;
 use super::routing::{self, CarrierLimits, Presented};
 use crate::config::Config;
-use crate::directory::{AccountEntry, Directory};
+use crate::directory::{AccountEntry, ApplicationEntry, Directory};
 
 /// A call decided but for the money.
 pub(crate) struct Planned {
@@ -130,7 +130,7 @@ impl Planner<'_> {
     }
 
     /// Where events go that neither a trunk nor an application takes: a sub-account's own place, else its main account's.
-    pub(super) fn default_callback(&self, account: &AccountEntry) -> Option<UrlCall> {
+    pub(super) fn default_callback(&self, account: &AccountEntry) -> Option<EventCallback> {
         let payers = || self.directory.account(account.payer())?.default_callback.clone();
         account.default_callback.clone().or_else(payers)
     }
@@ -161,9 +161,13 @@ impl Planner<'_> {
         context.facts.bill_rate = rate.per_minute.to_fixed(5);
     }
 
-    fn steer(context: &mut Context, plan: &ApplicationPlan, application: &str) {
-        context.application = Some(application.to_owned());
-        context.hangup = Some(hangup_of(plan));
+    fn steer(context: &mut Context, application: &ApplicationEntry) {
+        context.application = Some(application.id.to_string());
+        let told = hangup_of(&application.plan);
+        // A hangup URL is there for that one event; the answer URL in its place is told what the list says.
+        let listed = application.plan.hangup.is_none();
+        let events = if listed { application.events } else { CallbackEvents::ALL };
+        context.hangup = Some(EventCallback { events, ..told });
     }
 
     fn planned(&self, context: Context, plan: Plan) -> Planned {
@@ -178,8 +182,8 @@ impl Planner<'_> {
 }
 
 /// Where `Event=Hangup` goes: the hangup URL, else the answer URL.
-pub(crate) fn hangup_of(plan: &ApplicationPlan) -> UrlCall {
-    plan.hangup.clone().unwrap_or_else(|| plan.answer.clone())
+pub(crate) fn hangup_of(plan: &ApplicationPlan) -> EventCallback {
+    EventCallback::all(plan.hangup.clone().unwrap_or_else(|| plan.answer.clone()))
 }
 
 /// E.164 digits where the text is a number, else the text: what webhooks show.

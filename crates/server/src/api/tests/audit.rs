@@ -127,7 +127,10 @@ async fn an_account_sets_its_default_callback_and_nothing_it_does_not_have() {
     let a = house.customer(&partner, "a@shop.example", 0).await;
     let path = format!("/Account/{}/settings", a.id);
     let read = house.get(&path, &a).await;
-    assert_keys(&read.body, "account_id default_callback_url default_callback_method updated_at");
+    assert_keys(
+        &read.body,
+        "account_id default_callback_url default_callback_method default_callback_events updated_at",
+    );
     assert_eq!(
         (&read.body["default_callback_url"], &read.body["default_callback_method"]),
         (&Value::Null, &json!("POST"))

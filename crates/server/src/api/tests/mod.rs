@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod callback_events;
 mod keys;
 mod kyc;
 mod money;

@@ -1,7 +1,7 @@
 //! What an account sets for itself: where events go that nothing more specific takes; its name and address.
 
 use jiff::Timestamp;
-use tandem_model::AccountId;
+use tandem_model::{AccountId, CallbackEvents};
 
 use crate::audit::Actor;
 use crate::command::BoxFuture;
@@ -16,6 +16,8 @@ pub struct Settings {
     pub default_callback_url: Option<String>,
     /// `GET` or `POST`.
     pub default_callback_method: String,
+    /// Which events.
+    pub default_callback_events: CallbackEvents,
     /// When the account last changed.
     pub updated_at: Timestamp,
 }
@@ -23,12 +25,15 @@ pub struct Settings {
 impl Reader {
     /// An account's settings.
     pub async fn settings(&self, account: &AccountId) -> Result<Option<Settings>, StoreError> {
-        const ONE: &str = "select default_callback_url, default_callback_method, updated_at from account where auth_id = $1";
+        const ONE: &str =
+            "select default_callback_url, default_callback_method, default_callback_events, updated_at
+          from account where auth_id = $1";
         let row = self.query_one(ONE, &[account.into()]).await?;
         row.map(|row| {
             Ok(Settings {
                 default_callback_url: row.opt_string("default_callback_url")?,
                 default_callback_method: row.string("default_callback_method")?,
+                default_callback_events: row.parsed("default_callback_events")?,
                 updated_at: row.instant("updated_at")?,
             })
         })
@@ -44,6 +49,8 @@ pub struct ChangeSettings {
     pub default_callback_url: Option<Option<String>>,
     /// `GET` or `POST`.
     pub default_callback_method: Option<String>,
+    /// Which events; empty for all.
+    pub default_callback_events: Option<CallbackEvents>,
     /// Names of the fields that change, for the audit.
     pub fields: Vec<&'static str>,
     /// Who asks.
@@ -59,14 +66,17 @@ impl Command for ChangeSettings {
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<bool, StoreError>> {
         const CHANGE: &str = "update account set
             default_callback_url = case when cast($2 as bigint) = 1 then cast($3 as text) else default_callback_url end,
-            default_callback_method = coalesce(cast($4 as text), default_callback_method), updated_at = $5
+            default_callback_method = coalesce(cast($4 as text), default_callback_method),
+            default_callback_events = coalesce(cast($5 as text), default_callback_events), updated_at = $6
           where auth_id = $1";
         Box::pin(async move {
+            let events = self.default_callback_events.map(|events| events.to_string());
             let params = [
                 (&self.account).into(),
                 self.default_callback_url.is_some().into(),
                 self.default_callback_url.as_ref().and_then(Option::as_ref).into(),
                 self.default_callback_method.as_ref().into(),
+                events.as_ref().into(),
                 self.at.into(),
             ];
             if tx.execute(CHANGE, &params).await? == 0 {

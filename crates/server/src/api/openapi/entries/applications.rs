@@ -5,14 +5,15 @@ use tandem_model::ErrorCode::{Conflict, NotFound};
 use crate::api::openapi::operation::{Operation, delete, get, post};
 
 /// The keys of an application in a list.
-pub(super) const APPLICATION: &str =
-    "answer_method answer_url app_id app_name application_type created_at default_app:bool
+pub(super) const APPLICATION: &str = "answer_method answer_url app_id app_name application_type
+  callback_events*:[Ring|StartApp|Hangup|recording.completed|call.failed] created_at default_app:bool
   default_endpoint_app:bool enabled:bool fallback_answer_url? fallback_method hangup_method hangup_url
   log_incoming_message:bool message_method message_url? public_uri:bool resource_uri sip_transfer_method
   sip_transfer_url? sip_uri sub_account? updated_at";
 
 const FIELDS: &str = "answer_method:GET|POST hangup_url:url hangup_method:GET|POST fallback_answer_url:url
-  fallback_method:GET|POST message_url:url message_method:GET|POST sip_transfer_url:url sip_transfer_method:GET|POST
+  fallback_method:GET|POST callback_events:[Ring|StartApp|Hangup|recording.completed|call.failed]
+  message_url:url message_method:GET|POST sip_transfer_url:url sip_transfer_method:GET|POST
   application_type:XML|voice default_app:bool default_number_app:bool default_endpoint_app:bool enabled:bool
   log_incoming_message:bool public_uri:bool";
 

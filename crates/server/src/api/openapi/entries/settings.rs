@@ -4,8 +4,8 @@ use tandem_model::ErrorCode::Conflict;
 
 use crate::api::openapi::operation::{Operation, get, patch, post};
 
-const SETTINGS: &str =
-    "{account_id:id default_callback_url? default_callback_method:GET|POST updated_at:time}";
+const SETTINGS: &str = "{account_id:id default_callback_url? default_callback_method:GET|POST
+  default_callback_events:[Ring|StartApp|Hangup|recording.completed|call.failed] updated_at:time}";
 const AUDIT: &str = "{entries:[{id at:time actor account_id? action resource_kind resource_id? fields:[str]
   before_hash? after_hash? request_id? source_ip?}] next_cursor}";
 const AUDIT_QUERY: &str = "limit:int(1..200)=50 cursor from to action:str(50)";
@@ -15,8 +15,10 @@ pub(super) fn entries() -> Vec<Operation> {
     let entries = vec![
         get("/Account/{auth_id}/settings", "Read what the account has set for itself").answers(200, SETTINGS),
         patch("/Account/{auth_id}/settings", "Change settings: what is not sent stays")
-            .note("The default callback is asked for calls whose application and trunk have none.")
-            .body(r#"default_callback_url:url="https://shop.example/default" default_callback_method:GET|POST="POST""#)
+            .note("The default callback is told of calls whose application and trunk have none. An empty list of events
+                means all; there are Ring, StartApp, Hangup, recording.completed and call.failed.")
+            .body(r#"default_callback_url:url="https://shop.example/default" default_callback_method:GET|POST="POST"
+                default_callback_events:[Ring|StartApp|Hangup|recording.completed|call.failed]"#)
             .answers(200, SETTINGS),
         post("/Account/{auth_id}/token/rotate", "Change the auth token")
             .note("Shown here and nowhere else. The old one is good for grace_s seconds more.")

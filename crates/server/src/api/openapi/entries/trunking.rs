@@ -10,12 +10,13 @@ const TRUNK: &str = "trunk_id:uuid account_id:id name trunk_domain trunk_status:
   created_at:time updated_at:time";
 const TRUNK_ITEM: &str =
     "credential_uuid? primary_uri_uuid? inbound_destination? pii_entity_types? webhook_url?
-  number_format* caller_id*";
+  status_callback_events*:[Ring|StartApp|Hangup|recording.completed|call.failed] number_format* caller_id*";
 const TRUNK_FIELDS: &str = "description:str(500) trunk_direction:inbound|outbound|both transport:udp|tcp|tls
   trunk_status:active|enabled|disabled|inactive secure:bool inbound_destination:str(255)
   concurrent_calls_limit:int(0..1000)=10 cps_limit:int(0..100)=2 credential_uuid:str(64) ipacl_uuid:str(64)
   primary_uri_uuid:str(64) fallback_uri_uuid:str(64) recording:bool enable_transcription:bool pii_redaction:bool
   pii_entity_types:str(500) webhook_url:url webhook_method:GET|POST recording_webhook_enabled:bool
+  status_callback_events:[Ring|StartApp|Hangup|recording.completed|call.failed]
   number_format:e164-plus|e164|national caller_id:e164";
 
 const CREDENTIAL: &str =
