@@ -289,7 +289,7 @@ impl Node {
         };
         tasks.spawn(keeper.run(cancel.clone()));
         if options.dev {
-            routes = crate::dev::router(state.clone(), mailbox).fallback_service(routes);
+            routes = crate::dev::router(state.clone(), mailbox).merge(routes);
         }
         api_listener::serve(&tasks, listener, api_tls.server, routes, cancel.clone());
         if let Some(certificate) = &api_tls.certificate {

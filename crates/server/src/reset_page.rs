@@ -27,7 +27,7 @@ pub(crate) fn router(state: AppState, next: Router) -> Router {
         .route("/reset-password", get(ask).post(set))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(state)
-        .fallback_service(next)
+        .merge(next)
 }
 
 #[derive(Deserialize)]

@@ -98,7 +98,7 @@ impl Reader {
     /// The newest change. Read it *before* loading everything, then poll from it.
     pub async fn last_change(&self) -> Result<i64, StoreError> {
         const LAST: &str = "select value from counter where name = 'directory'";
-        self.query_one(LAST, &[]).await?.map_or(Ok(0), |row| row.int("value"))
+        self.point(LAST, &[]).await?.map_or(Ok(0), |row| row.int("value"))
     }
 
     /// Changes after `seq`, in order, at most [`CHANGES_MAX`].
@@ -123,7 +123,7 @@ impl Reader {
     /// A setting's value.
     pub async fn setting(&self, key: &str) -> Result<Option<String>, StoreError> {
         const SETTING: &str = "select value from setting where key = $1";
-        self.query_one(SETTING, &[key.into()]).await?.map(|row| row.string("value")).transpose()
+        self.point(SETTING, &[key.into()]).await?.map(|row| row.string("value")).transpose()
     }
 }
 

@@ -190,7 +190,7 @@ impl Reader {
         key: &str,
     ) -> Result<Option<Timestamp>, StoreError> {
         const CLAIMED: &str = "select created_at from idempotency where account_id = $1 and key = $2";
-        let row = self.query_one(CLAIMED, &[account.into(), key.into()]).await?;
+        let row = self.point(CLAIMED, &[account.into(), key.into()]).await?;
         row.map(|row| row.instant("created_at")).transpose()
     }
 }

@@ -223,7 +223,7 @@ impl Reader {
     /// An intent, whosever it is: for its provider, never behind an account's request.
     pub async fn payment_intent(&self, id: Uuid) -> Result<Option<PaymentIntent>, StoreError> {
         const ONE: &str = "select * from payment_intent where id = $1";
-        let row = self.query_one(ONE, &[id.hyphenated().to_string().into()]).await?;
+        let row = self.point(ONE, &[id.hyphenated().to_string().into()]).await?;
         row.as_ref().map(intent_of).transpose()
     }
 

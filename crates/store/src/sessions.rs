@@ -89,20 +89,20 @@ fn person_of(row: &crate::Row) -> Result<Person, StoreError> {
 impl Reader {
     /// Who has this e-mail address.
     pub async fn person_by_email(&self, email: &str) -> Result<Option<Person>, StoreError> {
-        let row = self.query_one(format!("{PERSON}account.email = $1"), &[email.into()]).await?;
+        let row = self.point(format!("{PERSON}account.email = $1"), &[email.into()]).await?;
         row.as_ref().map(person_of).transpose()
     }
 
     /// Who an account is.
     pub async fn person(&self, account: &AccountId) -> Result<Option<Person>, StoreError> {
-        let row = self.query_one(format!("{PERSON}account.auth_id = $1"), &[account.into()]).await?;
+        let row = self.point(format!("{PERSON}account.auth_id = $1"), &[account.into()]).await?;
         row.as_ref().map(person_of).transpose()
     }
 
     /// Whose refresh token that is, whatever became of it.
     pub async fn refresh_token_owner(&self, hash: &str) -> Result<Option<AccountId>, StoreError> {
         const OWNER: &str = "select account_id from refresh_token where hash = $1";
-        self.query_one(OWNER, &[hash.into()]).await?.map(|row| row.account("account_id")).transpose()
+        self.point(OWNER, &[hash.into()]).await?.map(|row| row.account("account_id")).transpose()
     }
 }
 

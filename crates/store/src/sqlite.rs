@@ -1,5 +1,5 @@
 //! One SQLite connection: prepared statements, parameters bound by number, rows out. Synchronous: the
-//! Writer calls it on its own thread, readers on blocking threads.
+//! Writer calls it on its own thread, readers on blocking threads, and for a row by its key wherever they are.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -137,6 +137,32 @@ impl SqliteConnection {
             rows.push(Row::new(Arc::clone(&shape.columns), values));
         }
         Ok(rows)
+    }
+
+    /// The same without waiting for a lock that somebody else holds: then it is [`StoreError::Retry`]. For statements that
+    /// find their rows by a key.
+    pub(crate) fn query_at_once(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        let patience =
+            |raw: &Connection, time| raw.busy_timeout(time).map_err(|error| classify(&error, "busy_timeout"));
+        patience(&self.raw, Duration::ZERO)?;
+        let rows = self.query(sql, params);
+        patience(&self.raw, BUSY_TIMEOUT)?;
+        #[cfg(debug_assertions)]
+        if rows.is_ok() {
+            self.assert_by_key(sql, params);
+        }
+        rows
+    }
+
+    /// Whoever asks for a row by its key on a thread that serves others means a key.
+    #[cfg(debug_assertions)]
+    fn assert_by_key(&mut self, sql: &str, params: &[Value<'_>]) {
+        let plan = self.query(&format!("explain query plan {sql}"), params).unwrap_or_default();
+        let steps: Vec<_> = plan.iter().filter_map(|step| step.text("detail").ok()).collect();
+        assert!(
+            steps.iter().all(|step| step.starts_with("SEARCH")),
+            "{sql} looks through a table: {steps:?}"
+        );
     }
 
     /// Whether a transaction is open.

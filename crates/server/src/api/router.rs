@@ -65,7 +65,8 @@ pub(crate) fn router(state: AppState) -> Router {
         RequestLimits { timeout: Duration::from_millis(api.timeout_ms), body_bytes: api.body_limit_bytes };
     let asked = Arc::new(Limits::new(api));
     let speaks_tls = speaks_tls(api);
-    let router = router.layer(Extension(asked)).layer(Extension(records::Exports::default()));
+    // One layer for both: each is a box that every request clones.
+    let router = router.layer((Extension(asked), Extension(records::Exports::default())));
     let rest = enclosed(router.with_state(state), canonical, limits);
     openapi::router(rest, speaks_tls)
 }

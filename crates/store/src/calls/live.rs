@@ -188,7 +188,7 @@ impl Reader {
     /// One live call.
     pub async fn live_call(&self, call: CallId) -> Result<Option<LiveCall>, StoreError> {
         const ONE: &str = "select * from live_call where call_id = $1";
-        self.query_one(ONE, &[call.into()]).await?.as_ref().map(live_of).transpose()
+        self.point(ONE, &[call.into()]).await?.as_ref().map(live_of).transpose()
     }
 
     /// An account's live calls, oldest first; all states without one.

@@ -295,21 +295,21 @@ impl Reader {
         let none = RecordFilter::default();
         let matching = none.conditions(whose.into()).and("uuid = ?", Some(call));
         let sql = format!("select * from call_record{}", matching.sql());
-        let row = self.query_one(sql, matching.params()).await?;
+        let row = self.point(sql, matching.params()).await?;
         row.as_ref().map(record_of).transpose()
     }
 
     /// One record, whoever's it is: for the operator's eyes, never behind an account's request.
     pub async fn operator_call_record(&self, call: CallId) -> Result<Option<CallRecord>, StoreError> {
         const ONE: &str = "select * from call_record where uuid = $1";
-        let row = self.query_one(ONE, &[call.into()]).await?;
+        let row = self.point(ONE, &[call.into()]).await?;
         row.as_ref().map(record_of).transpose()
     }
 
     /// Whether a call has its record, whosever it is.
     pub async fn has_call_record(&self, call: CallId) -> Result<bool, StoreError> {
         const HAS: &str = "select id from call_record where uuid = $1";
-        Ok(self.query_one(HAS, &[call.into()]).await?.is_some())
+        Ok(self.point(HAS, &[call.into()]).await?.is_some())
     }
 }
 

@@ -146,7 +146,7 @@ impl Reader {
 
     /// One carrier, if it still exists.
     pub async fn directory_carrier(&self, id: &str) -> Result<Option<CarrierRow>, StoreError> {
-        let row = self.query_one("select * from carrier where carrier_id = $1", &[id.into()]).await?;
+        let row = self.point("select * from carrier where carrier_id = $1", &[id.into()]).await?;
         row.as_ref().map(carrier_of).transpose()
     }
 
@@ -157,7 +157,7 @@ impl Reader {
 
     /// One rate deck, if it still exists.
     pub async fn directory_deck(&self, id: &str) -> Result<Option<DeckRow>, StoreError> {
-        let row = self.query_one("select * from rate_deck where deck_id = $1", &[id.into()]).await?;
+        let row = self.point("select * from rate_deck where deck_id = $1", &[id.into()]).await?;
         row.as_ref().map(rate_deck_of).transpose()
     }
 

@@ -241,7 +241,7 @@ impl Reader {
 
     /// One account, if it still exists.
     pub async fn directory_account(&self, id: &str) -> Result<Option<AccountRow>, StoreError> {
-        let row = self.query_one("select * from account where auth_id = $1", &[id.into()]).await?;
+        let row = self.point("select * from account where auth_id = $1", &[id.into()]).await?;
         row.as_ref().map(account_of).transpose()
     }
 
@@ -252,7 +252,7 @@ impl Reader {
 
     /// One number, if it still exists.
     pub async fn directory_number(&self, id: &str) -> Result<Option<NumberRow>, StoreError> {
-        let row = self.query_one("select * from number where e164 = $1", &[id.into()]).await?;
+        let row = self.point("select * from number where e164 = $1", &[id.into()]).await?;
         row.as_ref().map(number_of).transpose()
     }
 
@@ -263,7 +263,7 @@ impl Reader {
 
     /// One application, if it still exists.
     pub async fn directory_application(&self, id: &str) -> Result<Option<ApplicationRow>, StoreError> {
-        let row = self.query_one("select * from application where app_id = $1", &[id.into()]).await?;
+        let row = self.point("select * from application where app_id = $1", &[id.into()]).await?;
         row.as_ref().map(application_of).transpose()
     }
 
@@ -274,7 +274,7 @@ impl Reader {
 
     /// One endpoint, if it still exists.
     pub async fn directory_endpoint(&self, id: &str) -> Result<Option<EndpointRow>, StoreError> {
-        let row = self.query_one("select * from endpoint where endpoint_id = $1", &[id.into()]).await?;
+        let row = self.point("select * from endpoint where endpoint_id = $1", &[id.into()]).await?;
         row.as_ref().map(endpoint_of).transpose()
     }
 }

@@ -201,7 +201,7 @@ impl Reader {
 
     /// One trunk, if it still exists.
     pub async fn directory_trunk(&self, id: &str) -> Result<Option<TrunkRow>, StoreError> {
-        let row = self.query_one("select * from trunk where trunk_id = $1", &[id.into()]).await?;
+        let row = self.point("select * from trunk where trunk_id = $1", &[id.into()]).await?;
         row.as_ref().map(trunk_of).transpose()
     }
 
@@ -212,7 +212,7 @@ impl Reader {
 
     /// One trunk credential, if it still exists.
     pub async fn directory_credential(&self, id: &str) -> Result<Option<CredentialRow>, StoreError> {
-        let row = self.query_one("select * from trunk_credential where id = $1", &[id.into()]).await?;
+        let row = self.point("select * from trunk_credential where id = $1", &[id.into()]).await?;
         row.as_ref().map(trunk_credential_of).transpose()
     }
 
@@ -223,7 +223,7 @@ impl Reader {
 
     /// One trunk acl, if it still exists.
     pub async fn directory_acl(&self, id: &str) -> Result<Option<AclRow>, StoreError> {
-        let row = self.query_one("select * from trunk_acl where id = $1", &[id.into()]).await?;
+        let row = self.point("select * from trunk_acl where id = $1", &[id.into()]).await?;
         row.as_ref().map(trunk_acl_of).transpose()
     }
 
@@ -234,7 +234,7 @@ impl Reader {
 
     /// One origination uri, if it still exists.
     pub async fn directory_origination_uri(&self, id: &str) -> Result<Option<OriginationUriRow>, StoreError> {
-        let row = self.query_one("select * from origination_uri where id = $1", &[id.into()]).await?;
+        let row = self.point("select * from origination_uri where id = $1", &[id.into()]).await?;
         row.as_ref().map(origination_uri_of).transpose()
     }
 }

@@ -314,7 +314,7 @@ impl Reader {
     /// A check.
     pub async fn kyc_check(&self, id: &str) -> Result<Option<Check>, StoreError> {
         const ONE: &str = "select * from kyc_check where check_id = $1";
-        let row = self.query_one(ONE, &[id.into()]).await?;
+        let row = self.point(ONE, &[id.into()]).await?;
         row.as_ref().map(check_of).transpose()
     }
 

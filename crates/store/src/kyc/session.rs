@@ -85,14 +85,14 @@ impl Reader {
     /// A session, if it is the owner's.
     pub async fn kyc_session(&self, owner: &AccountId, id: &str) -> Result<Option<Session>, StoreError> {
         const OWN: &str = "select * from kyc_session where id = $1 and owner_id = $2";
-        let row = self.query_one(OWN, &[id.into(), owner.into()]).await?;
+        let row = self.point(OWN, &[id.into(), owner.into()]).await?;
         row.as_ref().map(session_of).transpose()
     }
 
     /// A session, whoever asks: for the program itself.
     pub async fn kyc_session_by_id(&self, id: &str) -> Result<Option<Session>, StoreError> {
         const ANY: &str = "select * from kyc_session where id = $1";
-        let row = self.query_one(ANY, &[id.into()]).await?;
+        let row = self.point(ANY, &[id.into()]).await?;
         row.as_ref().map(session_of).transpose()
     }
 
@@ -100,7 +100,7 @@ impl Reader {
     pub async fn kyc_session_by_link(&self, token_hash: &str) -> Result<Option<Session>, StoreError> {
         const LINKED: &str = "select kyc_session.* from kyc_link
           join kyc_session on kyc_session.id = kyc_link.session_id where kyc_link.token_hash = $1";
-        let row = self.query_one(LINKED, &[token_hash.into()]).await?;
+        let row = self.point(LINKED, &[token_hash.into()]).await?;
         row.as_ref().map(session_of).transpose()
     }
 

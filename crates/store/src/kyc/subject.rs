@@ -56,14 +56,14 @@ impl Command for EnsureSubject {
 impl Reader {
     /// An account's subject.
     pub async fn kyc_subject(&self, account: &AccountId) -> Result<Option<Subject>, StoreError> {
-        let row = self.query_one(OF_ACCOUNT, &[account.into()]).await?;
+        let row = self.point(OF_ACCOUNT, &[account.into()]).await?;
         row.as_ref().map(subject_of).transpose()
     }
 
     /// A subject by its id.
     pub async fn kyc_subject_by_id(&self, id: &str) -> Result<Option<Subject>, StoreError> {
         const BY_ID: &str = "select * from kyc_subject where subject_id = $1";
-        let row = self.query_one(BY_ID, &[id.into()]).await?;
+        let row = self.point(BY_ID, &[id.into()]).await?;
         row.as_ref().map(subject_of).transpose()
     }
 }

@@ -208,7 +208,7 @@ impl Reader {
     /// The money of an account.
     pub async fn balance(&self, account: &AccountId) -> Result<Option<AccountBalance>, StoreError> {
         const BALANCE: &str = "select currency, balance, held, credit_limit from account where auth_id = $1";
-        let row = self.query_one(BALANCE, &[account.into()]).await?;
+        let row = self.point(BALANCE, &[account.into()]).await?;
         row.map(|row| {
             Ok(AccountBalance {
                 currency: row.parsed("currency")?,

@@ -81,7 +81,7 @@ impl Reader {
         event: EventId,
     ) -> Result<Option<OutboxRow>, StoreError> {
         const ONE: &str = "select * from outbox where event_id = $1 and account_id = $2";
-        let row = self.query_one(ONE, &[event.into(), account.into()]).await?;
+        let row = self.point(ONE, &[event.into(), account.into()]).await?;
         row.as_ref().map(row_of).transpose()
     }
 

@@ -100,7 +100,7 @@ impl Reader {
     ) -> Result<Option<Recording>, StoreError> {
         let matching = of(whose).and("recording_id = ?", Some(id));
         let sql = format!("select * from recording{}", matching.sql());
-        let row = self.query_one(sql, matching.params()).await?;
+        let row = self.point(sql, matching.params()).await?;
         row.as_ref().map(recording_of).transpose()
     }
 

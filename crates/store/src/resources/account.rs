@@ -175,13 +175,13 @@ impl Reader {
     /// One account in full.
     pub async fn account_in_full(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
         const ONE: &str = "select * from account where auth_id = $1";
-        self.query_one(ONE, &[id.into()]).await?.as_ref().map(account_of).transpose()
+        self.point(ONE, &[id.into()]).await?.as_ref().map(account_of).transpose()
     }
 
     /// One customer, if it is the partner's.
     pub async fn customer(&self, partner: &AccountId, id: &AccountId) -> Result<Option<Account>, StoreError> {
         const ONE: &str = "select * from account where auth_id = $1 and partner_id = $2 and kind = 'master'";
-        self.query_one(ONE, &[id.into(), partner.into()]).await?.as_ref().map(account_of).transpose()
+        self.point(ONE, &[id.into(), partner.into()]).await?.as_ref().map(account_of).transpose()
     }
 
     /// A page of a partner's customers, newest first, and how many there are in all. `search` is part of
@@ -213,7 +213,7 @@ impl Reader {
         id: &AccountId,
     ) -> Result<Option<Account>, StoreError> {
         const ONE: &str = "select * from account where auth_id = $1 and parent_id = $2 and kind = 'sub'";
-        self.query_one(ONE, &[id.into(), parent.into()]).await?.as_ref().map(account_of).transpose()
+        self.point(ONE, &[id.into(), parent.into()]).await?.as_ref().map(account_of).transpose()
     }
 
     /// A page of a main account's sub-accounts, newest first, and how many match in all.

@@ -178,7 +178,7 @@ impl Reader {
     /// One entry, if it is the account's.
     pub async fn acl(&self, account: &AccountId, id: &str) -> Result<Option<Acl>, StoreError> {
         const ONE: &str = "select * from trunk_acl where id = $1 and account_id = $2";
-        self.query_one(ONE, &[id.into(), account.into()]).await?.as_ref().map(acl_of).transpose()
+        self.point(ONE, &[id.into(), account.into()]).await?.as_ref().map(acl_of).transpose()
     }
 
     /// A page of an account's entries, newest first, and how many there are; of one trunk's if given.

@@ -295,7 +295,7 @@ impl Reader {
         id: &ApplicationId,
     ) -> Result<Option<Application>, StoreError> {
         const ONE: &str = "select * from application where app_id = $1 and account_id = $2";
-        let row = self.query_one(ONE, &[id.into(), account.into()]).await?;
+        let row = self.point(ONE, &[id.into(), account.into()]).await?;
         row.as_ref().map(Application::of).transpose()
     }
 

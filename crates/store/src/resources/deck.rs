@@ -259,7 +259,7 @@ impl Reader {
     /// When a deck last changed: its revision. `None` without such a deck.
     pub async fn deck_revision(&self, id: &str) -> Result<Option<Timestamp>, StoreError> {
         const REVISION: &str = "select updated_at from rate_deck where deck_id = $1";
-        self.query_one(REVISION, &[id.into()]).await?.map(|row| row.instant("updated_at")).transpose()
+        self.point(REVISION, &[id.into()]).await?.map(|row| row.instant("updated_at")).transpose()
     }
 
     /// The deck of an account (its own, else the default one of its currency) with the rate of the

@@ -301,7 +301,7 @@ impl Reader {
         id: &EndpointId,
     ) -> Result<Option<Endpoint>, StoreError> {
         const ONE: &str = "select * from endpoint where endpoint_id = $1 and account_id = $2";
-        self.query_one(ONE, &[id.into(), account.into()]).await?.as_ref().map(endpoint_of).transpose()
+        self.point(ONE, &[id.into(), account.into()]).await?.as_ref().map(endpoint_of).transpose()
     }
 
     /// A page of an account's endpoints, newest first, and how many match in all.

@@ -328,7 +328,7 @@ impl Reader {
     /// One number, if it is the account's.
     pub async fn owned_number(&self, owner: &AccountId, e164: E164) -> Result<Option<Number>, StoreError> {
         const ONE: &str = "select * from number where e164 = $1 and account_id = $2";
-        self.query_one(ONE, &[e164.into(), owner.into()]).await?.as_ref().map(number_of).transpose()
+        self.point(ONE, &[e164.into(), owner.into()]).await?.as_ref().map(number_of).transpose()
     }
 
     async fn page_of_numbers(

@@ -208,7 +208,7 @@ impl Reader {
         id: &str,
     ) -> Result<Option<OriginationUri>, StoreError> {
         const ONE: &str = "select * from origination_uri where id = $1 and account_id = $2";
-        self.query_one(ONE, &[id.into(), account.into()]).await?.as_ref().map(uri_of).transpose()
+        self.point(ONE, &[id.into(), account.into()]).await?.as_ref().map(uri_of).transpose()
     }
 
     /// A page of an account's URIs, newest first, and how many there are; of one trunk's if given.

@@ -477,7 +477,7 @@ impl Reader {
     /// One trunk, if it is the account's.
     pub async fn trunk(&self, account: &AccountId, id: TrunkId) -> Result<Option<Trunk>, StoreError> {
         const ONE: &str = "select * from trunk where trunk_id = $1 and account_id = $2";
-        self.query_one(ONE, &[id.into(), account.into()]).await?.as_ref().map(Trunk::of).transpose()
+        self.point(ONE, &[id.into(), account.into()]).await?.as_ref().map(Trunk::of).transpose()
     }
 
     /// A page of an account's trunks, newest first, and how many there are in all.

@@ -55,5 +55,5 @@ pub(crate) fn router(next: Router, speaks_tls: bool) -> Router {
         .route("/docs", get(async move |headers: HeaderMap| page::page(&headers, speaks_tls)))
         .route("/docs/style.css", get(page::style))
         .route("/docs/search.js", get(page::script))
-        .fallback_service(next)
+        .merge(next)
 }

@@ -50,7 +50,7 @@ pub(crate) fn router(desk: Desk, next: Router) -> Router {
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn(guarded))
         .with_state(desk);
-    page.fallback_service(next)
+    page.merge(next)
 }
 
 /// Headers of every answer of the page. Requests of other sites' forms are turned away.

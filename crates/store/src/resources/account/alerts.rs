@@ -80,7 +80,7 @@ impl Reader {
     pub async fn alerts(&self, account: &AccountId) -> Result<Option<Alerts>, StoreError> {
         const ALERTS: &str = "select low_balance_threshold, alert_url, alert_endpoint, alert_email
           from account where auth_id = $1";
-        let row = self.query_one(ALERTS, &[account.into()]).await?;
+        let row = self.point(ALERTS, &[account.into()]).await?;
         row.map(|row| {
             Ok(Alerts {
                 low_balance_threshold: row.money("low_balance_threshold")?,

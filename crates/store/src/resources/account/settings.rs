@@ -28,7 +28,7 @@ impl Reader {
         const ONE: &str =
             "select default_callback_url, default_callback_method, default_callback_events, updated_at
           from account where auth_id = $1";
-        let row = self.query_one(ONE, &[account.into()]).await?;
+        let row = self.point(ONE, &[account.into()]).await?;
         row.map(|row| {
             Ok(Settings {
                 default_callback_url: row.opt_string("default_callback_url")?,

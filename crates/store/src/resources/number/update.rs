@@ -63,6 +63,6 @@ impl Reader {
     /// A number whoever has it.
     pub async fn number(&self, e164: E164) -> Result<Option<super::Number>, StoreError> {
         const ONE: &str = "select * from number where e164 = $1";
-        self.query_one(ONE, &[e164.into()]).await?.as_ref().map(super::number_of).transpose()
+        self.point(ONE, &[e164.into()]).await?.as_ref().map(super::number_of).transpose()
     }
 }
