@@ -30,6 +30,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HANDSHAKES: usize = 256;
 /// Connections that are ready and not yet served.
 const READY: usize = 64;
+/// A client that takes nothing of its answer for so long is gone: the kernel closes the connection.
+const UNTAKEN: Duration = Duration::from_mins(1);
 /// A pause after a connection could not be taken: mostly descriptors ran out.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -118,6 +120,7 @@ pub(crate) fn serve(
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let over = cancel.clone();
     let Some(tls) = tls else {
+        let listener = listener.tap_io(|stream| limit(stream));
         tasks.spawn(async move {
             let serving =
                 axum::serve(listener, service).with_graceful_shutdown(async move { over.cancelled().await });
@@ -130,11 +133,19 @@ pub(crate) fn serve(
         return;
     };
     tasks.spawn(async move {
-        let secured = secured.tap_io(|_| {});
+        let secured = secured.tap_io(|stream| limit(stream.get_ref().0));
         let serving =
             axum::serve(secured, service).with_graceful_shutdown(async move { over.cancelled().await });
         report(serving.await);
     });
+}
+
+/// Sets how long an answer may lie untaken (TCP_USER_TIMEOUT).
+fn limit(stream: &TcpStream) {
+    let millis = u32::try_from(UNTAKEN.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, millis) {
+        tracing::debug!(%error, "a connection has no limit on how long its answer lies untaken");
+    }
 }
 
 fn report(served: std::io::Result<()>) {
@@ -241,6 +252,15 @@ mod tests {
 
     use super::*;
     use crate::config::{Overrides, load};
+
+    #[tokio::test]
+    async fn an_answer_lies_untaken_for_so_long_and_no_longer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        limit(&stream);
+        let millis = rustix::net::sockopt::tcp_user_timeout(&stream).unwrap();
+        assert_eq!(Duration::from_millis(millis.into()), UNTAKEN);
+    }
 
     #[test]
     fn plain_http_stays_on_this_machine_unless_a_proxy_or_development_is_meant() {
