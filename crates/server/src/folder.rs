@@ -7,22 +7,33 @@ use tandem_model::clock;
 use tandem_store::{Reader, StoreError, Writer};
 use tokio_util::sync::CancellationToken;
 
-/// Between two looks when all is folded.
-const EVERY: Duration = Duration::from_secs(5);
-/// Records of one step: some milliseconds of the Writer's time.
-const STEP: u32 = 200;
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// Records wait so long for company: the more of an account are folded together, the less each costs.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Records of one step, and so many end the patience: as many as a list may read through behind the watermark.
+const STEP: u32 = 2_000;
 /// A step is followed by a pause of so many times as long as it took.
 const PAUSE_FACTOR: u32 = 2;
 
 /// Works until cancelled; a step that fails is done again in the next round.
 pub(crate) async fn run(reader: Reader, writer: Writer, cancel: CancellationToken) {
+    let mut folded_at = clock::monotonic();
     loop {
-        if let Some(Err(error)) = cancel.run_until_cancelled(fold(&reader, &writer)).await {
-            tracing::warn!(%error, "call records could not be folded; trying again");
-        }
         tokio::select! {
             () = cancel.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
+        }
+        let round = async {
+            let behind = reader.fold_backlog().await?;
+            if behind >= u64::from(STEP) || (behind > 0 && folded_at.elapsed() >= PATIENCE) {
+                fold(&reader, &writer).await?;
+                folded_at = clock::monotonic();
+            }
+            Ok::<(), StoreError>(())
+        };
+        if let Some(Err(error)) = cancel.run_until_cancelled(round).await {
+            tracing::warn!(%error, "call records could not be folded; trying again");
         }
     }
 }
@@ -32,9 +43,8 @@ pub(crate) async fn fold(reader: &Reader, writer: &Writer) -> Result<(), StoreEr
     loop {
         let began = clock::monotonic();
         let Some(fold) = reader.next_fold(STEP).await? else { return Ok(()) };
-        let records = fold.records;
         writer.submit(fold).await?;
-        if records < STEP as usize {
+        if reader.fold_backlog().await? == 0 {
             return Ok(());
         }
         tokio::time::sleep(began.elapsed() * PAUSE_FACTOR).await;

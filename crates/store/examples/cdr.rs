@@ -19,7 +19,7 @@ const DAYS: i64 = 30;
 const DAY_MICROS: i64 = 86_400_000_000;
 /// Rows of one inserting statement.
 const FILL: i64 = 20_000;
-const STEP: u32 = 200;
+const STEP: u32 = 2_000;
 /// Times each question is asked.
 const TIMES: u32 = 60;
 const PAGE: u32 = 20;

@@ -2,20 +2,23 @@
 //! searching (`call_slice`). Sums, slices and watermark change in one transaction, which only the expected watermark lets
 //! through: each record counts exactly once, whoever dies when, and however late a call was settled. Calls pay nothing for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::try_join_all;
 use tandem_model::Money;
 
 use super::entry::{ENTRY_COLUMNS, Entry, EntryTexts};
 use crate::command::BoxFuture;
 use crate::dialect::{Dialect, RECORD_BOUNDS};
-use crate::value::Value;
+use crate::value::{Row, Value};
 use crate::{Command, Reader, StoreError, Tx};
 
 /// Microseconds of a day.
 pub(super) const DAY_MICROS: i64 = 86_400_000_000;
 /// Records of one slice at most: what is written anew when one more joins it.
 const SLICE_RECORDS: u64 = 64;
+/// Accounts of one step at most: two or three rows are written for each.
+const OWNERS_MAX: usize = 100;
 
 /// A step of the fold, worked out; submit it. False: somebody else took it meanwhile.
 pub struct Fold {
@@ -130,10 +133,16 @@ impl Reader {
              where id > $1 and id <= $2 order by id limit $3"
         );
         let rows = self.query(sql, &[fold.expected.into(), fold.watermark.into(), limit.into()]).await?;
+        let found = rows.len();
+        let rows = of_few_owners(&rows)?;
         fold.records = rows.len();
+        let begun = self.last_slices(rows).await?;
+        if let Some(last) = rows.last().filter(|_| rows.len() < found || found == limit as usize) {
+            fold.watermark = last.int("id")?;
+        }
         let mut open: BTreeMap<Owner, Slice> = BTreeMap::new();
         let mut room: BTreeMap<Owner, u64> = BTreeMap::new();
-        for row in &rows {
+        for row in rows {
             let texts = EntryTexts::of(row)?;
             let entry = Entry::of(row, &texts)?;
             let owner = (row.string("account_id")?, row.string("sub_account")?);
@@ -147,8 +156,8 @@ impl Reader {
             day.latest_start = day.latest_start.max(entry.start_micros);
 
             if !room.contains_key(&owner) {
-                let (first_id, is_new, left) = match self.last_slice(&owner).await? {
-                    Some((first_id, records)) if records < SLICE_RECORDS => {
+                let (first_id, is_new, left) = match begun.get(&owner) {
+                    Some(&(first_id, records)) if records < SLICE_RECORDS => {
                         (first_id, false, SLICE_RECORDS - records)
                     }
                     _ => (entry.id, true, SLICE_RECORDS),
@@ -165,12 +174,17 @@ impl Reader {
                 slice.add(&entry);
                 *left -= 1;
             }
-            if fold.records == limit as usize {
-                fold.watermark = row.int("id")?;
-            }
         }
         fold.slices.extend(open.into_values());
         Ok(())
+    }
+
+    /// The last slices of those whose records these are, asked for together.
+    async fn last_slices(&self, rows: &[Row]) -> Result<BTreeMap<Owner, (u64, u64)>, StoreError> {
+        let owners = rows.iter().map(|row| Ok((row.string("account_id")?, row.string("sub_account")?)));
+        let owners: BTreeSet<Owner> = owners.collect::<Result<_, StoreError>>()?;
+        let slices = try_join_all(owners.iter().map(|owner| self.last_slice(owner))).await?;
+        Ok(owners.into_iter().zip(slices).filter_map(|(owner, slice)| Some((owner, slice?))).collect())
     }
 
     async fn last_slice(&self, owner: &Owner) -> Result<Option<(u64, u64)>, StoreError> {
@@ -181,12 +195,31 @@ impl Reader {
         row.map(|row| Ok((row.count("first_id")?, row.count("records")?))).transpose()
     }
 
+    /// How far the fold is behind, in ids.
+    pub async fn fold_backlog(&self) -> Result<u64, StoreError> {
+        const BEHIND: &str =
+            "select (select coalesce(max(id), 0) from call_record) - watermark as n from call_fold";
+        self.query_one(BEHIND, &[]).await?.map_or(Ok(0), |row| row.count("n"))
+    }
+
     /// Records that the fold has still to take.
     pub async fn unfolded(&self) -> Result<u64, StoreError> {
         const COUNT: &str =
             "select count(*) as n from call_record where id > (select watermark from call_fold)";
         self.query_one(COUNT, &[]).await?.map_or(Ok(0), |row| row.count("n"))
     }
+}
+
+/// The first of them, as far as they are of few enough accounts.
+fn of_few_owners(rows: &[Row]) -> Result<&[Row], StoreError> {
+    let mut owners = BTreeSet::new();
+    for (index, row) in rows.iter().enumerate() {
+        owners.insert((row.text("account_id")?, row.text("sub_account")?));
+        if owners.len() > OWNERS_MAX {
+            return Ok(rows.get(..index).unwrap_or_default());
+        }
+    }
+    Ok(rows)
 }
 
 const MOVE: &str = "update call_fold set watermark = $2, horizon = $3, horizon_xid = $4 where watermark = $1";
