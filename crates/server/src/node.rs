@@ -279,7 +279,7 @@ impl Node {
             nudge,
         });
         let mut routes = kyc_page(kyc, reset_page::router(state.clone(), api::router(state.clone())));
-        tasks.spawn(janitor::run(writer.clone(), cancel.clone()));
+        tasks.spawn(janitor::run(writer.clone(), config.webhooks.kept_days, cancel.clone()));
         tasks.spawn(folder::run(store.reader(), writer.clone(), cancel.clone()));
         let keeper = Keeper {
             recordings,

@@ -36,19 +36,16 @@ pub(crate) const FENCE: Fragment = Fragment {
     postgres: "select epoch from node where name = $1 for share",
 };
 
-/// Due outbox rows nobody holds, oldest first; a row being leased by another node is passed over. A lease of
-/// an earlier epoch of the asking node is nobody's: that process is fenced out. `$5` is the owner's name with
-/// its slash, compared whole, so that node `a` never takes from a node named `a/1`.
+/// Due outbox rows nobody holds, by when they became free; a row being leased by another node is passed over. The
+/// expression is that of the index `outbox_ready`: what is leased is not looked at until its lease ends.
 pub(crate) const LEASE_DUE: Fragment = Fragment {
     sqlite: "update outbox set lease_owner = $1, lease_until = $2 where event_id in (
-        select event_id from outbox where state = 'pending' and due_at <= $3
-          and (lease_until is null or lease_until <= $3
-            or (lease_owner <> $1 and rtrim(lease_owner, '0123456789') = $5)) order by due_at limit $4)
+        select event_id from outbox where state = 'pending' and max(due_at, coalesce(lease_until, 0)) <= $3
+          order by max(due_at, coalesce(lease_until, 0)) limit $4)
       returning *",
     postgres: "update outbox set lease_owner = $1, lease_until = $2 where event_id in (
-        select event_id from outbox where state = 'pending' and due_at <= $3
-          and (lease_until is null or lease_until <= $3
-            or (lease_owner <> $1 and rtrim(lease_owner, '0123456789') = $5)) order by due_at limit $4
+        select event_id from outbox where state = 'pending' and greatest(due_at, coalesce(lease_until, 0)) <= $3
+          order by greatest(due_at, coalesce(lease_until, 0)) limit $4
           for update skip locked)
       returning *",
 };

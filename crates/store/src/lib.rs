@@ -16,6 +16,7 @@
 pub mod audit;
 pub mod calls;
 pub mod capacity;
+mod checkpoint;
 mod command;
 mod conditions;
 mod dialect;

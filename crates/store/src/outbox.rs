@@ -10,7 +10,7 @@ use tandem_model::{AccountId, CallId, DeliveryChannel, EventId, HttpMethod};
 use tokio::sync::mpsc;
 
 pub use attempts::{AttemptOutcome, AttemptVerdict, RecordAttempts};
-pub use lease::{LeaseDue, PurgeOutbox, ReplayDead};
+pub use lease::{LeaseDue, PurgeOutbox, ReleaseFormer, ReplayDead};
 pub use reads::{Attempt, OutboxCounts, OutboxRow};
 
 use crate::command::{BoxFuture, Interleaving};

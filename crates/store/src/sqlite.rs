@@ -17,8 +17,7 @@ use crate::value::{Row, Value};
 const PREPARED_MAX: usize = 512;
 /// How long a lock held by another process (a backup, an operator's shell) is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pages of WAL after which the Writer folds it into the database: 16 MiB, so that the extra writes and
-/// the fsync of the main file are spread over thousands of commands.
+/// Pages of write-ahead log after which a connection of its own, a tool's, folds it into the database: 16 MiB.
 const CHECKPOINT_PAGES: i64 = 4096;
 /// Page cache of the writing connection, KiB. Not larger: a commit after a page was split walks all of it, and what is not
 /// here the kernel has.
@@ -58,6 +57,33 @@ impl SqliteConnection {
         connection.batch(&format!("pragma cache_size = -{WRITER_CACHE_KIB}"))?;
         connection.assert_durable()?;
         Ok(connection)
+    }
+
+    /// Opens for folding the log into the database. As durable as the Writer: the log is synced before its pages are
+    /// copied, the database before the log may begin again.
+    pub(crate) fn open_checkpointer(path: &Path) -> Result<Self, StoreError> {
+        let raw = Connection::open(path).map_err(|error| classify(&error, "open"))?;
+        let mut connection = Self::wrap(raw);
+        connection.batch("pragma synchronous = full")?;
+        connection.assert_durable()?;
+        Ok(connection)
+    }
+
+    /// Tells `pages` of the write-ahead log's pages at every commit; from now on no commit folds it.
+    pub(crate) fn on_commit(
+        &mut self,
+        mut pages: impl FnMut(u32) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let hook = move |_: &mut rusqlite::hooks::Wal, count: std::ffi::c_int| {
+            pages(u32::try_from(count).unwrap_or_default());
+            Ok(())
+        };
+        self.raw.wal_hook(Some(hook)).map_err(|error| classify(&error, "wal_hook"))
+    }
+
+    /// Copies as much of the write-ahead log into the database as nobody is in the way of; waits for nobody.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.query("pragma wal_checkpoint(passive)", &[]).map(drop)
     }
 
     /// Opens for reading only.

@@ -198,6 +198,7 @@ pub struct MailConfig {
 #[serde(deny_unknown_fields)]
 pub struct WebhooksConfig {
     pub allow_private: Vec<IpNet>,
+    pub kept_days: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

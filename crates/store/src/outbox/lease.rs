@@ -7,8 +7,7 @@ use crate::command::BoxFuture;
 use crate::dialect::LEASE_DUE;
 use crate::{Command, StoreError, Tx};
 
-/// Takes due rows nobody holds, oldest first. What an earlier epoch of the same node held is nobody's: after a
-/// crash its events go on at once, not when its leases run out.
+/// Takes due rows nobody holds, oldest first.
 pub struct LeaseDue {
     /// Who: [`crate::NodeIdentity::lease_owner`].
     pub owner: String,
@@ -25,13 +24,36 @@ impl Command for LeaseDue {
 
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<Self::Output, StoreError>> {
         Box::pin(async move {
-            let name = self.owner.trim_end_matches(|digit: char| digit.is_ascii_digit());
-            let params =
-                [(&self.owner).into(), self.until.into(), self.now.into(), self.limit.into(), name.into()];
+            let params = [(&self.owner).into(), self.until.into(), self.now.into(), self.limit.into()];
             let rows = tx.query(LEASE_DUE.on(tx.dialect()), &params).await?;
             let mut leased = rows.iter().map(row_of).collect::<Result<Vec<_>, _>>()?;
             leased.sort_by_key(|row| (row.due_at, row.event.sequence));
             Ok(leased)
+        })
+    }
+}
+
+/// Frees what an earlier epoch of the same node held, so that after a crash its events go on at once, not when its leases
+/// run out. That process is fenced out and takes no more: once fewer than `limit` were freed, there are none left.
+pub struct ReleaseFormer {
+    /// Who asks: [`crate::NodeIdentity::lease_owner`].
+    pub owner: String,
+    /// Rows at most: keeps the transaction short.
+    pub limit: u32,
+}
+
+impl Command for ReleaseFormer {
+    /// How many were freed.
+    type Output = u64;
+
+    fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<u64, StoreError>> {
+        // `$2` is the owner's name with its slash, compared whole, so that node `a` never takes from a node named `a/1`.
+        const RELEASE: &str = "update outbox set lease_owner = null, lease_until = null where event_id in (
+          select event_id from outbox where state = 'pending' and lease_owner <> $1
+            and rtrim(lease_owner, '0123456789') = $2 limit $3)";
+        Box::pin(async move {
+            let name = self.owner.trim_end_matches(|digit: char| digit.is_ascii_digit());
+            tx.execute(RELEASE, &[(&self.owner).into(), name.into(), self.limit.into()]).await
         })
     }
 }
@@ -79,7 +101,7 @@ impl Command for PurgeOutbox {
 
     fn run<'a>(&'a self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, Result<u64, StoreError>> {
         const OLD: &str = "delete from outbox where event_id in (
-          select event_id from outbox where state <> 'pending' and created_at < $1 limit $2)
+          select event_id from outbox where state <> 'pending' and created_at < $1 order by created_at limit $2)
           returning event_id";
         const ATTEMPTS: &str = "delete from delivery_attempt where event_id = $1";
         Box::pin(async move {

@@ -75,6 +75,7 @@ pub(super) async fn serve(
             }
         }
         runner.run(jobs).await;
+        runner.connection.tend();
     }
 }
 

@@ -108,9 +108,16 @@ on_both! {
         assert_eq!(take("a/1", 1).await + take("a/1/1", 1).await + take("ab/1", 1).await + take("b/1", 1).await, 4);
         assert_eq!(take("a/1", 9).await, 0, "its own are under way");
         assert_eq!(take("c/2", 9).await, 0, "another node's are not its own");
-        assert_eq!(take("a/2", 9).await, 1, "only the one of a/1");
-        assert_eq!(take("a/10", 9).await, 1, "and again after the next crash");
-        assert_eq!(take("a/10", 9).await, 0);
+        let inherit = async |owner: &str| {
+            let release = ReleaseFormer { owner: owner.to_owned(), limit: 9 };
+            house.writer.submit(release).await.unwrap()
+        };
+        assert_eq!(inherit("c/2").await, 0, "nor does it free them");
+        assert_eq!(inherit("a/2").await, 1, "only the one of a/1");
+        assert_eq!(take("a/2", 9).await, 1);
+        assert_eq!(inherit("a/10").await, 1, "and again after the next crash");
+        assert_eq!(take("a/10", 9).await, 1);
+        assert_eq!(inherit("a/10").await + take("a/10", 9).await as u64, 0);
     }
 
     async fn a_lease_takes_the_oldest_first_and_no_more_than_asked(house: House) {

@@ -12,7 +12,9 @@ use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use tandem_model::ports::Observer;
 use tandem_model::{EventId, clock};
-use tandem_store::outbox::{AttemptOutcome, AttemptVerdict, LeaseDue, OutboxRow, RecordAttempts};
+use tandem_store::outbox::{
+    AttemptOutcome, AttemptVerdict, LeaseDue, OutboxRow, RecordAttempts, ReleaseFormer,
+};
 use tandem_store::{EventFeed, OutboxEvent, StoreError, Writer};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +31,8 @@ use crate::webhooks::{SealedBodies, SigningSecrets};
 const SCAN_EVERY: Duration = Duration::from_secs(1);
 /// Rows leased by one scan.
 const SCAN_ROWS_MAX: usize = 500;
+/// Rows of an earlier process freed in one transaction.
+const INHERITED_MAX: u32 = 20_000;
 /// Outcomes in one recording.
 const RECORD_BATCH_MAX: usize = 256;
 /// Outcomes waiting to be recorded; beyond, nothing new is taken in.
@@ -103,6 +107,7 @@ impl DeliveryEngine {
     /// under way and their record. Stop the Writer after this returned.
     pub async fn run(mut self, mut feed: EventFeed, stop: CancellationToken) {
         let mut feed_open = true;
+        let mut inheriting: Option<BoxFuture<'static, ()>> = Some(Box::pin(inherit(self.writer.clone())));
         loop {
             self.drain_outputs();
             self.begin_io();
@@ -116,6 +121,10 @@ impl DeliveryEngine {
                 },
                 Some(ended) = self.attempts.join_next_with_id() => self.attempt_ended(ended),
                 rows = ready(&mut self.scan) => self.scanned(rows),
+                () = ready(&mut inheriting) => {
+                    inheriting = None;
+                    self.scan_at = clock::monotonic();
+                }
                 (batch, outcome) = ready(&mut self.recording) => {
                     if let Ending::Final = self.recorded(batch, outcome) {
                         return;
@@ -350,6 +359,23 @@ impl Report {
     fn lost(at: Timestamp) -> Self {
         let error = Some("the attempt broke off".to_owned());
         Self { at, duration_ms: 0, status: None, error, excerpt: None, finish: Finish::Unreachable }
+    }
+}
+
+/// Frees what the process before this one was delivering when it ended.
+async fn inherit(writer: Writer) {
+    let Some(owner) = writer.node().map(|node| node.lease_owner()) else { return };
+    loop {
+        let release = ReleaseFormer { owner: owner.clone(), limit: INHERITED_MAX };
+        match writer.submit(release).await {
+            Ok(freed) if freed < u64::from(INHERITED_MAX) => return,
+            Ok(_) => {}
+            Err(StoreError::Closed | StoreError::Fenced { .. }) => return,
+            Err(error) => {
+                tracing::warn!(%error, "events of the process before could not be freed; trying again");
+                tokio::time::sleep(SCAN_EVERY).await;
+            }
+        }
     }
 }
 
