@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(12, "0012_numbers"),
     migration!(13, "0013_recordings"),
     migration!(14, "0014_callback_events"),
+    migration!(15, "0015_ready_events"),
 ];
 
 const CREATE_TABLE: &str =
@@ -148,6 +149,7 @@ mod tests {
                         .replace("bigint generated always as identity primary key", "IDENTITY")
                         .replace("bigint", "integer")
                         .replace("bytea", "blob")
+                        .replace("greatest(", "max(")
                         .replace(") strict, without rowid;", ");")
                         .replace(") strict;", ");")
                 })
