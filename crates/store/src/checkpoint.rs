@@ -2,7 +2,7 @@
 //! the disk. A thread copies what the log holds while the Writer goes on appending; the Writer itself then copies only what came
 //! meanwhile, between two batches, after which the log begins again. If the thread cannot do its part, the Writer does all.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -78,7 +78,7 @@ impl Checkpointer {
     }
 }
 
-fn serve(path: &PathBuf, progress: &Progress, wanted: &Receiver<()>) {
+fn serve(path: &Path, progress: &Progress, wanted: &Receiver<()>) {
     let mut connection = None;
     while wanted.recv().is_ok() {
         if connection.is_none() {
