@@ -17,7 +17,7 @@ pub fn pages() -> Vec<(&'static str, String)> {
 
 fn errors() -> String {
     let mut page = String::from(
-        "# Errors\n\nEvery refusal carries one of these codes: in the API's error body, in the record, in the event and in the text\nof the SIP `Reason` header.\n\n| Code | HTTP | SIP | Hangup cause | What happened | What to do |\n|---|---|---|---|---|---|\n",
+        "# Errors\n\nEvery refusal is one of these: in the API's error body, in the record, in the event and in the text of the SIP\n`Reason` header.\n\n| Code | HTTP | SIP | Hangup cause | What happened | What to do |\n|---|---|---|---|---|---|\n",
     );
     for code in ErrorCode::ALL {
         page.push_str(&format!(
@@ -30,6 +30,16 @@ fn errors() -> String {
             code.remedy()
         ));
     }
+    page.push_str(
+        "\n## Texts of single families\n\n`error` of a refusal is the code, except where programs written for Vobiz expect a text of its family's own:\n\n| `error` | HTTP | Stands for | Says |\n|---|---|---|---|\n",
+    );
+    for (text, status, code, says) in crate::api::words() {
+        let status = if status == 0 { "any".to_owned() } else { status.to_string() };
+        page.push_str(&format!("| `{text}` | {status} | `{}` | {says} |\n", code.slug()));
+    }
+    page.push_str(
+        "\nTrunks, what hangs on them, and calls put the sentence itself there when a field is wrong (400) or a parameter of calls is not\nbuilt (501). A program looks at the HTTP status first, then at `error`; `message` and `hint` are for people.\n",
+    );
     page
 }
 

@@ -74,7 +74,7 @@ pub(crate) use effect::{Effect, Posted, Reply};
 pub(crate) use envelope::{RequestId, RequestLimits, WrittenPath, enclosed};
 pub(crate) use error::ApiError;
 pub(crate) use extract::{Dialect, Payload, Query};
-pub(crate) use openapi::{coverage_page, document_text};
+pub(crate) use openapi::{coverage_page, document_text, words};
 pub(crate) use partner_accounts::moved;
 pub(crate) use passwords::by_link;
 pub(crate) use router::router;

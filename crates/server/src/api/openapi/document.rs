@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use tandem_model::ErrorCode;
 
+use super::glossary::meaning;
 use super::operation::{Operation, Who};
 use super::operations;
 use super::samples::sample;
@@ -13,8 +14,9 @@ use crate::api::routes::PREFIX;
 
 const ABOUT: &str = "Programmable voice and SIP trunking in Vobiz's shapes.\n\nAny casing of a path, with or without a slash at \
 its end, reaches the same operation. `X-Fern-Language`, which generated clients send, chooses their variant of an \
-answer. Every POST takes an `Idempotency-Key`: the same key gives the same answer for a day. A refusal has one code \
-of one catalogue, names the field that is wrong, and says what to do.";
+answer. Every POST takes an `Idempotency-Key`: the same key gives the same answer for a day. A refusal has a status, a code \
+of one catalogue or its family's own words in `error`, a sentence in `message` and what to do in `hint`; `details` names \
+the fields that are wrong.";
 
 /// The whole document.
 pub(crate) fn document() -> Value {
@@ -68,9 +70,9 @@ fn error() -> Value {
             "error": { "type": ["string", "object"] },
             "message": { "type": "string" },
             "api_id": { "type": "string", "format": "uuid" },
-            "code": { "type": "integer" },
-            "hint": { "type": "string" },
-            "details": { "type": "object" },
+            "code": { "type": "integer", "description": "The HTTP status once more." },
+            "hint": { "type": "string", "description": "What to do." },
+            "details": { "type": "object", "description": "By field, what is wrong with it." },
         },
     })
 }
@@ -84,6 +86,7 @@ fn described(operation: &Operation) -> Value {
         "responses": responses(operation),
         "security": security(operation.who),
     });
+    explain(&mut described["responses"], operation);
     if !operation.note.is_empty() {
         described["description"] = operation.note.into();
     }
@@ -91,11 +94,35 @@ fn described(operation: &Operation) -> Value {
         described["requestBody"] = json!({
             "required": operation.body.iter().any(|field| field.required),
             "content": { "application/json": {
-                "schema": object(&operation.body, Side::Request), "example": super::samples::filled(&example),
+                "schema": explained(object(&operation.body, Side::Request), operation), "example": super::samples::filled(&example),
             } },
         });
     }
     described
+}
+
+fn explained(mut schema: Value, operation: &Operation) -> Value {
+    explain(&mut schema, operation);
+    schema
+}
+
+/// Puts what fields mean beside them, at any depth.
+fn explain(schema: &mut Value, operation: &Operation) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::Object(properties)) = members.get_mut("properties") {
+                for (name, property) in properties {
+                    let unsaid = property.is_object() && property.get("description").is_none();
+                    if let Some(meaning) = meaning(operation, name).filter(|_| unsaid) {
+                        property["description"] = meaning.into();
+                    }
+                }
+            }
+            members.values_mut().for_each(|member| explain(member, operation));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| explain(item, operation)),
+        _ => {}
+    }
 }
 
 fn security(who: Who) -> Value {
@@ -121,8 +148,12 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         .collect();
     for field in &operation.query {
         let schema = field.schema(Side::Request);
-        parameters
-            .push(json!({ "name": field.name, "in": "query", "required": field.required, "schema": schema }));
+        let mut parameter =
+            json!({ "name": field.name, "in": "query", "required": field.required, "schema": schema });
+        if let Some(meaning) = meaning(operation, &field.name) {
+            parameter["description"] = meaning.into();
+        }
+        parameters.push(parameter);
     }
     if operation.method == "POST" {
         parameters.push(json!({

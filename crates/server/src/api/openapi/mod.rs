@@ -4,13 +4,17 @@
 //! A resource's entries are `entries/NAME.rs`, in the notation of [`shape`]. A route without an entry, or an entry without
 //! a route, fails `contract_tests`.
 
+mod command;
 mod coverage;
 mod document;
 mod entries;
+mod glossary;
+mod library;
 mod operation;
 mod page;
 mod samples;
 mod shape;
+mod words;
 
 use axum::Router;
 use axum::http::{HeaderMap, header};
@@ -34,6 +38,11 @@ pub(crate) fn operations() -> Vec<Operation> {
     entries::all()
 }
 
+/// The texts that stand in `error` instead of a code: each with its status, its code and what it says.
+pub(crate) fn words() -> impl Iterator<Item = (&'static str, u16, tandem_model::ErrorCode, &'static str)> {
+    words::WORDS.iter().map(|word| (word.text, word.status, word.code, word.says))
+}
+
 /// The document as text, as it is served and kept in docs/reference/openapi.json.
 pub(crate) fn document_text() -> String {
     let mut text = serde_json::to_string_pretty(&document::document()).unwrap_or_default();
@@ -46,7 +55,7 @@ pub(crate) fn coverage_page() -> String {
     coverage::page()
 }
 
-/// `/openapi.json` and `/docs`, and `next` for everything else. `speaks_tls`: the API has a certificate of its own.
+/// `/openapi.json`, `/docs` and the pages below it, and `next` for everything else. `speaks_tls`: the API has a certificate of its own.
 pub(crate) fn router(next: Router, speaks_tls: bool) -> Router {
     let document: &'static str = document_text().leak();
     let json = async move || ([(header::CONTENT_TYPE, "application/json")], document).into_response();
@@ -55,5 +64,6 @@ pub(crate) fn router(next: Router, speaks_tls: bool) -> Router {
         .route("/docs", get(async move |headers: HeaderMap| page::page(&headers, speaks_tls)))
         .route("/docs/style.css", get(page::style))
         .route("/docs/search.js", get(page::script))
+        .route("/docs/{name}", get(library::show))
         .merge(next)
 }

@@ -8,14 +8,18 @@ use axum::response::{Html, IntoResponse as _, Response};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
+use tandem_model::ErrorCode;
 
 use super::operation::{Operation, Who};
 use super::operations;
-use super::samples::{filled, replaced, sample};
+use super::samples::sample;
 use super::shape::{Field, Shape, Shown};
+use super::words::{SEVERAL, WORDS};
+use super::{command, glossary, library};
 use crate::api::routes::PREFIX;
 
 const TEMPLATE: &str = include_str!("page.html");
+const GUIDE: &str = include_str!("guide.html");
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("search.js");
 /// Nothing from elsewhere, no frame around it.
@@ -32,6 +36,18 @@ struct Whole {
     count: usize,
     base: &'static str,
     version: &'static str,
+    pages: Vec<library::Link>,
+    codes: Vec<Refused>,
+    words: Vec<Spoken>,
+}
+
+/// A text that `error` may have instead of a code.
+#[derive(Serialize)]
+struct Spoken {
+    text: &'static str,
+    status: String,
+    code: &'static str,
+    says: &'static str,
 }
 
 #[derive(Serialize)]
@@ -53,6 +69,8 @@ struct View {
     query: Vec<Row>,
     body: Vec<Row>,
     status: u16,
+    media: &'static str,
+    is_built: bool,
     answer: Vec<Row>,
     errors: Vec<Refused>,
     curl: String,
@@ -66,6 +84,7 @@ struct Row {
     required: bool,
     words: String,
     more: String,
+    meaning: &'static str,
 }
 
 #[derive(Serialize)]
@@ -73,6 +92,21 @@ struct Refused {
     status: u16,
     code: &'static str,
     title: &'static str,
+    remedy: &'static str,
+}
+
+impl Refused {
+    fn of(status: u16, code: ErrorCode) -> Self {
+        // The operator's commands: whoever tries a fresh node is its operator.
+        let remedy = match code {
+            ErrorCode::NoRate => {
+                "The operator imports rates: tandem admin rates import rates.csv --deck standard --default --yes"
+            }
+            ErrorCode::NoRoute => "The operator adds a carrier: tandem admin carrier add --name … --host …",
+            code => code.remedy(),
+        };
+        Self { status, code: code.slug(), title: code.title(), remedy }
+    }
 }
 
 /// `GET /docs`. Its commands name the server as the reader reached it: by TLS of ours, or of a proxy that says so.
@@ -92,7 +126,7 @@ pub(super) fn page(headers: &HeaderMap, speaks_tls: bool) -> Response {
     }
 }
 
-fn with_policy(mut response: Response) -> Response {
+pub(super) fn with_policy(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -112,10 +146,25 @@ pub(super) async fn script() -> Response {
 fn rendered() -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_template("guide", GUIDE)?;
     environment.add_template("page", TEMPLATE)?;
     let groups = groups();
     let count: usize = groups.iter().map(|group| group.operations.len()).sum();
-    let whole = Whole { groups, count, base: BASE, version: env!("CARGO_PKG_VERSION") };
+    let spoken = |word: &super::words::Word| Spoken {
+        text: word.text,
+        status: if word.status == SEVERAL { "any".to_owned() } else { word.status.to_string() },
+        code: word.code.slug(),
+        says: word.says,
+    };
+    let whole = Whole {
+        groups,
+        count,
+        base: BASE,
+        version: env!("CARGO_PKG_VERSION"),
+        pages: library::links(),
+        codes: ErrorCode::ALL.iter().map(|code| Refused::of(code.http_status(), *code)).collect(),
+        words: WORDS.iter().map(spoken).collect(),
+    };
     environment.get_template("page")?.render(Serde(&whole))
 }
 
@@ -138,15 +187,10 @@ fn groups() -> Vec<Group> {
 fn view(operation: &Operation) -> View {
     let parameters = operation.parameters().into_iter().filter_map(sample);
     let answer = match &operation.answer {
-        Some(Shape::Object(fields)) => rows(fields, 0),
+        Some(Shape::Object(fields)) => rows(operation, fields, 0),
         _ => Vec::new(),
     };
     let errors = operation.all_errors();
-    let refused = |(status, code): (u16, tandem_model::ErrorCode)| Refused {
-        status,
-        code: code.slug(),
-        title: code.title(),
-    };
     View {
         id: operation.id(),
         method: operation.method,
@@ -154,10 +198,12 @@ fn view(operation: &Operation) -> View {
         summary: operation.summary,
         note: operation.note,
         who: match operation.who {
-            Who::Account => "the account's credentials, or its parent's",
-            Who::Caller => "anybody's credentials",
-            Who::Partner => "a partner's credentials",
-            Who::Parent => "the credentials of the sub-account's parent",
+            Who::Account => {
+                "the account's credentials ($CUSTOMER_ID); a sub-account's path takes its main account's too. A partner's do not open it"
+            }
+            Who::Caller => "anybody's credentials, customer's or partner's",
+            Who::Partner => "a partner's credentials ($PARTNER_ID)",
+            Who::Parent => "the credentials of the main account that the sub-account belongs to",
             Who::Nobody => "no credentials",
         },
         path_parameters: parameters
@@ -167,19 +213,22 @@ fn view(operation: &Operation) -> View {
                 required: true,
                 words: sample.what.to_owned(),
                 more: String::new(),
+                meaning: "",
             })
             .collect(),
-        query: rows(&operation.query, 0),
-        body: rows(&operation.body, 0),
+        query: rows(operation, &operation.query, 0),
+        body: rows(operation, &operation.body, 0),
         status: operation.status,
+        media: operation.media,
+        is_built: operation.status != 501,
         answer,
-        errors: errors.into_iter().map(refused).collect(),
-        curl: curl(operation),
+        errors: errors.into_iter().map(|(status, code)| Refused::of(status, code)).collect(),
+        curl: command::curl(operation),
     }
 }
 
 /// Fields, and those within them below.
-fn rows(fields: &[Field], depth: usize) -> Vec<Row> {
+fn rows(operation: &Operation, fields: &[Field], depth: usize) -> Vec<Row> {
     let mut all = Vec::new();
     for field in fields {
         let mut more = Vec::new();
@@ -200,50 +249,17 @@ fn rows(fields: &[Field], depth: usize) -> Vec<Row> {
             required: field.required,
             words: field.shape.words(),
             more: more.join(", "),
+            meaning: glossary::meaning(operation, &field.name).unwrap_or_default(),
         });
         let within = match &field.shape {
             Shape::List(item) => item,
             shape => shape,
         };
         if let Shape::Object(fields) = within {
-            all.extend(rows(fields, depth + 1));
+            all.extend(rows(operation, fields, depth + 1));
         }
     }
     all
-}
-
-/// The command that makes the example request.
-fn curl(operation: &Operation) -> String {
-    let path = replaced(&operation.pattern, &|name| match name {
-        "auth_id" if operation.who == Who::Account => Some("$AUTH_ID".to_owned()),
-        name => sample(name).map(|sample| sample.value.replace('+', "%2B")),
-    });
-    let query: Vec<String> = operation
-        .query
-        .iter()
-        .filter(|field| field.required || !matches!(field.shape, Shape::Whole { .. }))
-        .filter_map(|field| {
-            let example = field.example.as_ref()?;
-            let text = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
-            Some(format!("{}={text}", field.name))
-        })
-        .collect();
-    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-    let mut lines = vec![match operation.method {
-        "GET" => format!("curl \"$TANDEM{PREFIX}{path}{query}\""),
-        method => format!("curl -X {method} \"$TANDEM{PREFIX}{path}{query}\""),
-    }];
-    if operation.who != Who::Nobody {
-        lines.push("-H \"X-Auth-ID: $AUTH_ID\" -H \"X-Auth-Token: $AUTH_TOKEN\"".to_owned());
-    }
-    if operation.method == "POST" {
-        lines.push("-H \"Idempotency-Key: $(uuidgen)\"".to_owned());
-    }
-    if let Some(example) = operation.example() {
-        lines.push("-H 'Content-Type: application/json'".to_owned());
-        lines.push(format!("-d '{}'", filled(&example).to_string().replace('\'', r"'\''")));
-    }
-    lines.join(" \\\n  ")
 }
 
 #[cfg(test)]
@@ -265,6 +281,49 @@ mod tests {
     }
 
     #[test]
+    fn every_code_and_every_word_of_a_refusal_is_on_the_page() {
+        let page = rendered().unwrap();
+        for code in ErrorCode::ALL {
+            assert!(page.contains(&format!("<code>{}</code>", code.slug())), "{}", code.slug());
+        }
+        for word in WORDS {
+            assert!(page.contains(&format!("<code>{}</code>", word.text)), "{}", word.text);
+        }
+    }
+
+    #[test]
+    fn the_likeliest_refusals_of_a_fresh_node_stand_at_a_call_with_the_operators_remedy() {
+        let page = rendered().unwrap();
+        let call = page.split("id=\"postAccountByAuthIdCall\"").nth(1);
+        let call = call.unwrap().split("</details>").next().unwrap();
+        for said in ["NO_RATE", "tandem admin rates import", "NO_ROUTE", "tandem admin carrier add"] {
+            assert!(call.contains(said), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_or_no_json_is_marked() {
+        let page = rendered().unwrap();
+        let marks = page.matches("<span class=\"absent\">not built</span>").count();
+        let absent = operations().iter().filter(|operation| operation.status == 501).count();
+        assert_eq!(marks, absent * 2, "in the list and at the operation");
+        for media in ["text&#x2f;csv", "audio&#x2f;wav"] {
+            assert!(page.contains(&format!("A file: <code>{media}</code>")), "{media}");
+        }
+    }
+
+    #[test]
+    fn the_page_leads_to_every_reference_page_and_links_within_it_lead_somewhere() {
+        let page = rendered().unwrap();
+        for anchor in page.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(page.contains(&format!("id=\"{anchor}\"")), "{anchor}");
+        }
+        for link in library::PAGES {
+            assert!(page.contains(&format!("href=\"/docs/{}\"", link.name)), "{}", link.name);
+        }
+    }
+
+    #[test]
     fn a_host_is_told_in_the_commands_only_if_it_is_one() {
         let with = |host: &'static str, speaks_tls| {
             let mut headers = HeaderMap::new();
@@ -280,7 +339,7 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let bytes = runtime.block_on(axum::body::to_bytes(body, usize::MAX)).unwrap();
             let text = String::from_utf8(bytes.to_vec()).unwrap();
-            assert!(text.contains(&format!("TANDEM={told}\n")), "{host}");
+            assert!(text.contains(&format!("API={told}\n")), "{host}");
             assert!(!text.contains("<script>"), "{host}");
         }
     }

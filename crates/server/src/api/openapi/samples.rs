@@ -12,7 +12,7 @@ pub(crate) struct Sample {
 
 /// Every name that may stand in braces, in patterns and in examples.
 pub(crate) const SAMPLES: &[Sample] = &[
-    Sample { name: "auth_id", what: "The account, as in your credentials", value: "MA_7QX2L0PD" },
+    Sample { name: "auth_id", what: "The account, such as $CUSTOMER_ID", value: "MA_7QX2L0PD" },
     Sample { name: "sub_auth_id", what: "The sub-account", value: "SA_4M1ZK8TR" },
     Sample { name: "currency", what: "The account's currency, such as INR", value: "INR" },
     Sample { name: "e164", what: "A number of the account, with or without +", value: "+918045671200" },
@@ -30,7 +30,7 @@ pub(crate) const SAMPLES: &[Sample] = &[
     Sample { name: "member_id", what: "A member's number, several with commas, or all", value: "10" },
     Sample { name: "endpoint_id", what: "The endpoint", value: "27182818284590452" },
     Sample { name: "id", what: "The id as its list shows it", value: "0b0d7f3e-5c1c-4c7e-9a54-0d6f7b0c9911" },
-    Sample { name: "spare_e164", what: "A number of the inventory", value: "+918045671201" },
+    Sample { name: "spare_e164", what: "A number of the inventory", value: "+918045671200" },
     Sample { name: "customer", what: "A customer of the partner", value: "MA_7QX2L0PD" },
     Sample { name: "cin", what: "A company of the search", value: "U72900KA2015PTC104729" },
     Sample { name: "email", what: "An e-mail address", value: "anita@shop.example" },

@@ -32,7 +32,7 @@ pub(super) fn entries() -> Vec<Operation> {
             .answers(200, BALANCE)
             .refuses(&[NotFound]),
         get("/Account/{auth_id}/transactions", "List ledger lines, newest first")
-            .note("Filters are joined by and; the summary covers all that match. More than 1000 a page counts as 50.")
+            .note("from_date and to_date are days (YYYY-MM-DD, UTC) or instants, each alone or both. Filters are joined by and; the summary covers all that match. More than 1000 a page counts as 50.")
             .query(
                 "page:int(1..)=1 per_page:int(1..1000)=50 from_date to_date type status:completed|pending|failed|cancelled
                 currency reference_type description reference transaction_id:uuid",

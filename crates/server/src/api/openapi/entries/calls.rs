@@ -2,7 +2,7 @@
 
 use tandem_model::ErrorCode::{
     CallerIdNotOwned, ConcurrencyExceeded, CountryBarred, CpsExceeded, InsufficientBalance,
-    InvalidDestinationNumber, KycRequired, NotBuilt, NotFound, RateLimited,
+    InvalidDestinationNumber, KycRequired, NoRate, NoRoute, NotBuilt, NotFound, RateLimited,
 };
 
 use crate::api::openapi::operation::{Operation, delete, get, post};
@@ -46,7 +46,7 @@ fn calls() -> Vec<Operation> {
             .query("status:live|queued")
             .answers(200, "{api_id:uuid calls:[uuid]}"),
         post(list, "Make a call")
-            .note("When it is answered, answer_url is asked what to do. Several destinations, at most 1000, are separated by <. Calls beyond the account's calls per second are queued for api.call_queue_ms; status_url is told Ring, StartApp and Hangup, without one the account's default callback.")
+            .note("When it is answered, answer_url is asked what to do. Several destinations, at most 1000, are separated by <. Calls beyond the account's calls per second are queued for api.call_queue_ms; status_url is told Ring, StartApp and Hangup, without one the account's default callback. One destination is answered with request_uuid as text, several with a list, in their order; a new customer has 3 live calls and 1 new call a second.")
             .body(
                 r#"from!:str(255)="{e164}" to!:str="919812345678" answer_url!:url="https://shop.example/answer"
                 answer_method:GET|POST fallback_url:url fallback_method:GET|POST hangup_url:url hangup_method:GET|POST
@@ -60,11 +60,13 @@ fn calls() -> Vec<Operation> {
                 CountryBarred,
                 InsufficientBalance,
                 InvalidDestinationNumber,
+                NoRate,
+                NoRoute,
                 CpsExceeded,
                 ConcurrencyExceeded,
             ]),
         get(one, "Read a call")
-            .note("With status=live or status=queued the call as it is now; without, its record.")
+            .note("A call that is not over is found with status=live or status=queued only; without, its record is looked for.")
             .query("status:live|queued=live")
             .answers(
                 200,
@@ -118,7 +120,7 @@ pub(super) fn entries() -> Vec<Operation> {
     let mut entries = calls();
     let records = [
         get("/Account/{auth_id}/cdr", "List call records, newest first, with what they add up to")
-            .note("offset without page is answered in the older envelope.")
+            .note("Days are YYYY-MM-DD in UTC, both or neither. offset without page is answered in the older envelope.")
             .query(FILTERS)
             .answers(
                 200,
@@ -137,7 +139,7 @@ pub(super) fn entries() -> Vec<Operation> {
             .query("limit:int(1..100)=20")
             .answers(200, &format!("{{account_id:id count:int data:[{{{RECORD}}}] success:bool}}")),
         get("/Account/{auth_id}/cdr/export", "Export call records as CSV")
-            .note("All that match, newest first, under the 43 keys of a record. One export of an account at a time; a client that takes nothing for 30 seconds is let go.")
+            .note("All that match, newest first, under the 43 keys of a record. A text that a spreadsheet would take for a formula has an apostrophe before it. One export of an account at a time; a client that takes nothing for 30 seconds is let go.")
             .query(EXPORT_FILTERS)
             .answers(200, "str")
             .media("text/csv")

@@ -34,7 +34,7 @@ pub(super) fn entries() -> Vec<Operation> {
             .refuses(&[NotFound, InsufficientBalance]),
         get(&at("/{e164}"), "Read a number").answers(200, &owned).refuses(&[NotFound]),
         delete(&at("/{e164}"), "Give a number back")
-            .note("Takes the release fee and detaches where the number led. For a day it can be cancelled; immediate=true ends it at once. Afterwards nobody can buy it for 45 days.")
+            .note("Takes the release fee (700 INR unless the operator sets numbers.release_fee; accounts of another currency pay none) and detaches where the number led. For a day it can be cancelled; immediate=true ends it at once. Afterwards nobody can buy it for 45 days.")
             .query("immediate:bool")
             .answers(200, "{cancel_url cooldown_ends_at:time message note* release_fee:num status:pending_release|released}")
             .refuses(&[AccountMismatch, Conflict, InsufficientBalance]),

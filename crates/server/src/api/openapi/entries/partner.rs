@@ -53,7 +53,7 @@ pub(super) fn entries() -> Vec<Operation> {
             .refuses(&[NotFound]),
         post("/partner/accounts/{auth_id}/transfer-balance", "Give money to a customer")
             .note("At once and for good; both ledgers show it.")
-            .body(r#"amount!:num=12.5 currency!:str(3)="{currency}" description:str(500)="March""#)
+            .body(r#"amount!:num=1000 currency!:str(3)="{currency}" description:str(500)="March""#)
             .answers(
                 200,
                 "{transaction_id from_account:id to_account:id amount:num currency description status

@@ -37,7 +37,7 @@ pub(super) fn entries() -> Vec<Operation> {
             .refuses(&[NotFound]),
         delete("/Account/{auth_id}/Recording/BulkDelete", "Delete recordings by filters")
             .note(
-                "At least one filter, in the query or as JSON in the body; one that is not known is refused.",
+                "At least one filter, in the query or as JSON in the body; one that is not known is refused. The example deletes those of one call.",
             )
             .query(&FILTERS.replace("call_uuid:uuid", "call_uuid:uuid=\"{call_uuid}\""))
             .answers(202, "{api_id:uuid status}"),

@@ -30,7 +30,7 @@ pub(super) fn entries() -> Vec<Operation> {
             .body(r#"refresh_token!:str(128)="{refresh_token}""#)
             .answers(200, "{message}"),
         post("/partner/login", "Sign in as a partner")
-            .note("For an hour; it cannot be renewed.")
+            .note("For an hour; it cannot be renewed. A partner of tandem admin partner create has no password until it sets one by POST /auth/password, with its two headers and new_password alone.")
             .body(r#"email!:email="{partner_email}" password!:str(128)="Change-me-1""#)
             .answers(200, "{tokens:{access_token token_type expires_in:int}}"),
     ];
@@ -51,6 +51,7 @@ pub(super) fn entries() -> Vec<Operation> {
         open.map(|entry| entry.tag("Sessions").by(Who::Nobody).refuses(&refused)).collect();
     all.push(
         post("/auth/password", "Change one's password; every session ends")
+            .note("Who never had one leaves current_password out.")
             .body(r#"current_password:str(128)="Change-me-1" new_password!:str(128)="Change-me-2""#)
             .answers(200, "{message}")
             .refuses(&[Conflict])
