@@ -276,7 +276,8 @@ pub(crate) struct CarrierFields {
     /// The only digest realm answered.
     #[arg(long)]
     pub(crate) realm: Option<String>,
-    /// Address its calls come from, `IP` or `IP:PORT`; repeat for more; its host when none is given.
+    /// Address its calls come from, `IP` or `IP:PORT`; repeat for more. None given: its host, or its host and port where that is this
+    /// machine.
     #[arg(long = "source")]
     pub(crate) sources: Vec<String>,
     /// Register there with the user name and password.

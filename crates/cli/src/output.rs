@@ -35,10 +35,25 @@ pub(crate) fn line(text: &str) {
 
 /// Prints a failure: the chain of causes on stderr, and an object on stdout under `--json`.
 pub(crate) fn failure(arguments: &Arguments, error: &anyhow::Error) {
+    let told = chain(error);
     if arguments.json {
-        println!("{}", serde_json::json!({"ok": false, "error": format!("{error:#}")}));
+        println!("{}", serde_json::json!({"ok": false, "error": told}));
     }
-    eprintln!("tandem: {error:#}");
+    eprintln!("tandem: {told}");
+}
+
+/// The causes one after the other; one that its effect has quoted already is not told again.
+fn chain(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !told.ends_with(&cause) {
+            if !told.is_empty() {
+                told.push_str(": ");
+            }
+            told.push_str(&cause);
+        }
+    }
+    told
 }
 
 /// A table of some members of a list of objects.
@@ -58,5 +73,20 @@ pub(crate) fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::chain;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || anyhow!("address in use");
+        assert_eq!(chain(&cause().context("the engine: address in use")), "the engine: address in use");
+        assert_eq!(chain(&cause().context("the engine")), "the engine: address in use");
+        assert_eq!(chain(&cause()), "address in use");
     }
 }

@@ -54,6 +54,14 @@ async fn perform(loaded: &Loaded, request: &OperatorRequest) -> anyhow::Result<V
             wire::to_socket(&socket, request.method.clone(), &request.path, request.body.as_ref()).await?;
         return wire::accepted(reply);
     }
+    let data = &loaded.config.node.data;
+    let has_database = !loaded.config.database.url.is_empty() || data.join("tandem.db").exists();
+    if request.method == Method::GET && !has_database {
+        anyhow::bail!(
+            "there is no database in {}: name the data folder of the node with --data DIR",
+            data.display()
+        );
+    }
     let reply = tandem_server::operator::offline(
         loaded,
         request.method.as_str(),
@@ -109,13 +117,13 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
         AdminCommand::Adjust(movement) => money("adjust", movement),
         AdminCommand::Refund(movement) => money("refund", movement),
         AdminCommand::Carrier(CarrierCommand::Add(fields)) => {
-            OperatorRequest::post("/admin/carriers".to_owned(), carrier(fields)?, output::plain)
+            OperatorRequest::post("/admin/carriers".to_owned(), carrier(fields)?, told_carrier)
         }
         AdminCommand::Carrier(CarrierCommand::Update(fields)) => OperatorRequest {
             method: Method::PUT,
             path: format!("/admin/carriers/{}", encoded(&fields.name)),
             body: Some(carrier(fields)?),
-            text: output::plain,
+            text: told_carrier,
         },
         AdminCommand::Carrier(CarrierCommand::List) => OperatorRequest::get("/admin/carriers", |value| {
             output::table(
@@ -182,7 +190,15 @@ fn request(command: &AdminCommand) -> anyhow::Result<OperatorRequest> {
             "/admin/inventory".to_owned(),
             json!({"numbers": numbers, "country": country, "region": region, "setup_fee": setup,
                     "monthly_fee": monthly, "currency": currency, "minimum_commitment_months": months}),
-            |value| format!("{} numbers added", output::plain(&value["added"])),
+            |value| {
+                let (added, known) = (output::plain(&value["added"]), &value["known_before"]);
+                match known.as_u64() {
+                    Some(0) | None => format!("{added} numbers added"),
+                    Some(known) => {
+                        format!("{added} numbers added; already there and left as they are: {known}")
+                    }
+                }
+            },
         ),
         AdminCommand::Inventory(InventoryCommand::List) => {
             OperatorRequest::get("/admin/inventory", |value| {
@@ -417,6 +433,33 @@ fn status(value: &Value) -> String {
         }
     }
     text
+}
+
+/// A carrier in a line, with where its own calls have to come from.
+fn told_carrier(value: &Value) -> String {
+    let part = |key: &str| output::plain(&value[key]);
+    let sources = match part("sources") {
+        none if none.is_empty() => {
+            "its host (on this machine: its host and port; --source changes that)".to_owned()
+        }
+        sources => sources,
+    };
+    let mut text = format!("Carrier {}: calls to {} go to {}", part("name"), prefixes(value), part("host"));
+    if let Some(port) = value["port"].as_u64() {
+        text += &format!(":{port}");
+    }
+    text += &format!(" over {}; calls from it are known by {sources}.", part("transport"));
+    if value["enabled"] == false {
+        text += " It is disabled.";
+    }
+    text
+}
+
+fn prefixes(carrier: &Value) -> String {
+    match output::plain(&carrier["prefixes"]) {
+        none if none.is_empty() => "every number".to_owned(),
+        prefixes => prefixes,
+    }
 }
 
 /// Only what was given.

@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: &Arguments, serve: &Serve) -> anyhow::Result<()> {
     }
     let loaded = load(&serve.configuration, overrides)?;
     let threads = loaded.config.node.threads;
+    let node_data = loaded.config.node.data.clone();
     block_on(threads, async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -48,7 +49,17 @@ pub(crate) fn run(arguments: &Arguments, serve: &Serve) -> anyhow::Result<()> {
                 places += &format!(", {address} ({word})");
             }
         }
-        eprintln!("Ready. API {}   SIP {places}", node.api_url());
+        let api = node.api_url();
+        eprintln!("Ready. API {api}   SIP {places}");
+        if serve.dev {
+            eprintln!(
+                "  calls as they happen: {api}/   letters: {api}/dev/mail   every operation: {api}/docs"
+            );
+            eprintln!(
+                "  `tandem admin --data {} partner create …` makes the first account",
+                node_data.display()
+            );
+        }
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
