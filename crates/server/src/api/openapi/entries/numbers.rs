@@ -9,7 +9,7 @@ use crate::api::openapi::operation::{Operation, delete, get, post, put};
 
 pub(super) const NUMBER: &str =
     "id:uuid account_id e164 country capabilities:{voice:bool sms:bool mms:bool fax:bool} status provider
-  setup_fee:int monthly_fee:int currency voice_enabled:bool tags:[str] is_blocked:bool created_at:time updated_at:time
+  setup_fee:num monthly_fee:num currency voice_enabled:bool tags:[str] is_blocked:bool created_at:time updated_at:time
   is_trial_number:bool minimum_commitment_months:int aadhaar_verification_required:bool aadhaar_verified:bool region?";
 pub(super) const OWNED: &str =
     "application_id? purchased_at:time last_billing_date:time? next_billing_date:time? source

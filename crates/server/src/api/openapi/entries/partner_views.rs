@@ -9,8 +9,8 @@ use crate::api::openapi::operation::{Operation, get, post};
 
 const LEDGER: &str = "{account_auth_id:id transactions:[{id:uuid account_id:id balance_id:uuid type:credit|debit amount:num currency
   description reference status processed_at:time created_at:time updated_at:time}]
-  summary:{total_transactions:int total_debit:num total_credit:int net_amount:num
-  by_reference_type:[{reference_type total_debit:num total_credit:int count:int}]}
+  summary:{total_transactions:int total_debit:num total_credit:num net_amount:num
+  by_reference_type:[{reference_type total_debit:num total_credit:num count:int}]}
   total:int page:int per_page:int total_pages:int}";
 const LEDGER_QUERY: &str = "page:int(1..)=1 per_page:int(1..200)=50 from_date to_date transaction_type:recharge|debit|refund|transfer";
 const SUMS: &str = "total_calls:int answered_calls:int total_minutes:num total_cost";
