@@ -63,6 +63,7 @@ pub(crate) const WORDS: &[Word] = &[
     word("Recording not found", 404, NotFound, "no recording of this account, or its file is elsewhere"),
     word("METHOD_NOT_ALLOWED", 405, NotFound, "the path takes other methods: see `Allow`"),
     word("email_taken", 409, Conflict, "an account has that e-mail address"),
+    word("already_owned", 409, Conflict, "the account has that number"),
     word("Username already exists for this trunk", 409, DuplicateUsername, "choose another"),
     word("username already exists", 409, DuplicateUsername, "choose another"),
     word("Cannot delete application", 409, Conflict, "numbers or endpoints use it"),
