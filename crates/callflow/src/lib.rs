@@ -31,7 +31,7 @@ mod session;
 mod setup;
 mod verbs;
 
-pub use call::Call;
+pub use call::{Call, FAILURE_MAX};
 pub use effect::{DialOrder, DialTarget, Effect, Loops, Sound};
 pub use input::{Input, PlaybackOutcome};
 pub use leg::{End, FetchId, Leg, PlaybackId};

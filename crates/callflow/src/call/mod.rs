@@ -19,7 +19,7 @@ use crate::document;
 use crate::effect::Effect;
 use crate::input::Input;
 use crate::leg::{End, FetchId, Leg};
-use crate::session::{ALeg, Load, Session};
+use crate::session::{ALeg, BadTarget, Load, Session};
 use crate::setup::{CallSetup, Program};
 use crate::verbs::{Placed, Running, Started, Step};
 
@@ -28,6 +28,9 @@ const ENDING_GRACE: Duration = Duration::from_secs(40);
 
 /// The window of [`Limits::documents_per_minute`](crate::Limits::documents_per_minute).
 const DOCUMENT_WINDOW: Duration = Duration::from_mins(1);
+
+/// Longest [`Call::failure`], characters; what is beyond is cut.
+pub const FAILURE_MAX: usize = 300;
 
 /// The brain of one call. See the crate's page for how to drive it.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub struct Call {
     verbs: VecDeque<Placed>,
     /// When documents were asked for, within the last minute.
     documents: VecDeque<Instant>,
+    /// Why no document could be had, while none could.
+    failure: Option<String>,
 }
 
 /// What the call is about.
@@ -84,6 +89,7 @@ impl Call {
             activity: Activity::New,
             verbs: VecDeque::new(),
             documents: VecDeque::new(),
+            failure: None,
         }
     }
 
@@ -124,6 +130,12 @@ impl Call {
                 [Some(self.limit_at), self.session.scheduled_hangup, running].into_iter().flatten().min()
             }
         }
+    }
+
+    /// Why the documents of a call that ended for want of one could not be had, for the author; at most
+    /// [`FAILURE_MAX`] characters. `None` while the call lives, and when it ended otherwise.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref().filter(|_| self.is_finished())
     }
 
     /// Whether [`Effect::Finished`] has been given out or waits to be.
@@ -218,6 +230,8 @@ impl Call {
 
     fn finish(&mut self, end: End) {
         self.verbs.clear();
+        // Who hangs up while the apology is spoken ends the call himself.
+        self.failure = self.failure.take().filter(|_| end.source == HangupSource::Error);
         self.activity = Activity::Finished;
         self.session.emit(Effect::Finished(end));
     }
@@ -288,7 +302,13 @@ impl Call {
         self.documents.push_back(now);
         match self.session.fetch(&load) {
             Ok(fetch) => self.activity = Activity::Fetching { fetch, load, first_failure },
-            Err(bad) => self.failed(now, load, first_failure, Failure::of_target(bad), "not requested"),
+            Err(bad) => {
+                let why = match bad {
+                    BadTarget::Url => format!("no http or https URL: {}", load.target.url),
+                    BadTarget::Method => "neither GET nor POST".to_owned(),
+                };
+                self.failed(now, load, first_failure, Failure::of_target(bad), &why);
+            }
         }
     }
 
@@ -318,6 +338,7 @@ impl Call {
                     self.session.trace(warning.clone());
                 }
                 self.session.document_url = fetched.url;
+                self.failure = None;
                 self.verbs = document.verbs.into();
                 self.advance(now);
             }
@@ -336,6 +357,10 @@ impl Call {
     ) {
         let cause = first_failure.unwrap_or(failure.cause(load.kind));
         self.session.trace(format!("no document: {why}"));
+        self.failure = Some(bounded(&match self.failure.take() {
+            Some(first) => format!("{first}; the fallback: {why}"),
+            None => format!("{}: {why}", cause.name()),
+        }));
         if load.kind == FetchKind::Answer
             && let Some(fallback) = self.fallback()
         {
@@ -367,4 +392,13 @@ impl Call {
 
 fn target(url: &UrlCall) -> Target {
     Target { url: url.url.clone(), method: Some(url.method) }
+}
+
+/// One line, cut where it is longer than anybody reads.
+fn bounded(text: &str) -> String {
+    let line = text.chars().map(|character| if character.is_control() { ' ' } else { character });
+    if text.chars().count() <= FAILURE_MAX {
+        return line.collect();
+    }
+    line.take(FAILURE_MAX - 1).chain(['…']).collect()
 }

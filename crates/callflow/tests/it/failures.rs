@@ -1,6 +1,6 @@
 //! Documents that cannot be had: fallback, apology, causes.
 
-use tandem_callflow::{CallSetup, End};
+use tandem_callflow::{CallSetup, End, FAILURE_MAX};
 use tandem_model::ports::{FetchFailure, FetchKind};
 use tandem_model::{HangupCause, HangupSource};
 
@@ -57,6 +57,52 @@ fn the_answer_url_has_a_cause_for_each_way_of_failing() {
     assert_eq!(cause(broken(FetchFailure::TooLarge)), HangupCause::InvalidAnswerXml);
     assert_eq!(cause(Driver::inbound("<Response><Nonsense/></Response>")), HangupCause::InvalidAnswerXml);
     assert_eq!(cause(Driver::inbound("<Response><Record/></Response>")), HangupCause::InvalidAnswerXml);
+}
+
+#[test]
+fn a_call_that_ends_for_want_of_a_document_says_why_for_its_author() {
+    let why = |driver: Driver| driver.run().call.failure().map(str::to_owned);
+    assert_eq!(
+        why(Driver::inbound("<Response><Record/></Response>")).as_deref(),
+        Some("Invalid Answer XML: `<Record>` is not built (line 1, column 11)")
+    );
+    let unknown = why(Driver::inbound("<Response>\n  <Nonsense/>\n</Response>")).unwrap();
+    assert!(
+        unknown.starts_with("Invalid Answer XML: ") && unknown.ends_with("(line 2, column 3)"),
+        "{unknown}"
+    );
+    let unreachable = Driver::new(setup()).broken_page(ANSWER_URL, FetchFailure::Status(500));
+    assert!(why(unreachable).unwrap().starts_with("Error Reaching Answer URL: "));
+    let url = why(Driver::inbound("<Response><Redirect>ftp://x.example/</Redirect></Response>")).unwrap();
+    assert!(url.ends_with("no http or https URL: ftp://x.example/"), "{url}");
+    let both = Driver::new(with_fallback(setup()))
+        .broken_page(ANSWER_URL, FetchFailure::Status(500))
+        .page(FALLBACK_URL, "<Response><Record/></Response>");
+    let both = why(both).unwrap();
+    assert!(
+        both.starts_with("Error Reaching Answer URL: ") && both.contains("; the fallback: `<Record>`"),
+        "{both}"
+    );
+
+    let fallback_works = Driver::new(with_fallback(setup()))
+        .broken_page(ANSWER_URL, FetchFailure::TimedOut)
+        .page(FALLBACK_URL, HELLO);
+    assert_eq!(why(fallback_works), None);
+    let gone = Driver::inbound("<Response><Record/></Response>").caller_hangs_up(1_050);
+    assert_eq!(why(gone), None, "who hangs up under the apology ends the call himself");
+}
+
+#[test]
+fn the_reason_is_cut_where_nobody_reads_on() {
+    let of = |letters: usize| {
+        let call = Driver::inbound(&format!("<Response><{}/></Response>", "x".repeat(letters))).run();
+        call.call.failure().unwrap().to_owned()
+    };
+    let rest = of(1).chars().count() - 1;
+    let at = of(FAILURE_MAX - rest);
+    assert_eq!((at.chars().count(), at.ends_with(')')), (FAILURE_MAX, true));
+    let past = of(FAILURE_MAX - rest + 1);
+    assert_eq!((past.chars().count(), past.ends_with('…')), (FAILURE_MAX, true));
 }
 
 #[test]

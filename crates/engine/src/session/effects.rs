@@ -41,7 +41,13 @@ impl Session {
             Effect::SendDigits { leg, digits } => self.send_digits(leg, digits),
             Effect::Notify(notice) => self.shard.ports.documents.notify(*notice),
             Effect::Trace(line) => self.trace(TraceKind::Xml, || line),
-            Effect::Finished(end) => self.finish(end),
+            Effect::Finished(end) => {
+                let failure = self.call.as_ref().and_then(Call::failure).map(str::to_owned);
+                if let Some(record) = self.legs.first_mut().and_then(|a| a.record.as_deref_mut()) {
+                    record.reason = failure;
+                }
+                self.finish(end);
+            }
         }
     }
 

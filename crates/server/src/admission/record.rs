@@ -37,7 +37,8 @@ pub(crate) fn of_end(
     now: Timestamp,
 ) -> CallRecord {
     let facts = &context.facts;
-    let failed = end.answered_at.is_none();
+    // A call may be answered and yet fail: for want of a document, with an apology spoken.
+    let failed = end.answered_at.is_none() || end.source == HangupSource::Error;
     let text = end.cause_text.clone().unwrap_or_else(|| end.cause.text().as_str().to_owned());
     CallRecord {
         answer_time: end.answered_at,
