@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::HangupCause;
+use crate::{Currency, HangupCause, Money};
 
 macro_rules! error_codes {
     ($($variant:ident = $slug:literal, $http:literal, $sip:literal, $cause:ident, $title:literal, $remedy:literal;)*) => {
@@ -94,17 +94,30 @@ pub struct Refusal {
     pub reason: String,
     /// Seconds until a retry may succeed; only when the node itself is the limit.
     pub retry_after_s: Option<u32>,
+    /// How much money was wanting; only when money was.
+    pub shortage: Option<Shortage>,
+}
+
+/// Money that was needed and is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// What was needed.
+    pub required: Money,
+    /// Balance − held + credit limit.
+    pub available: Money,
+    /// Their currency.
+    pub currency: Currency,
 }
 
 impl Refusal {
     /// A refusal in the catalogue's own words.
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, reason: code.title().to_owned(), retry_after_s: None }
+        Self { code, reason: code.title().to_owned(), retry_after_s: None, shortage: None }
     }
 
     /// A refusal with words for the occasion.
     pub fn because(code: ErrorCode, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), retry_after_s: None }
+        Self { code, reason: reason.into(), retry_after_s: None, shortage: None }
     }
 }
 

@@ -28,7 +28,7 @@ pub use call::{
 };
 pub use callback::{CallbackEvent, CallbackEvents, EventCallback};
 pub use e164::{CountryRules, Dialled, E164, NumberError, normalise};
-pub use error_code::{ErrorCode, Refusal};
+pub use error_code::{ErrorCode, Refusal, Shortage};
 pub use event::{DeliveryChannel, EventKind};
 pub use hangup::{HangupCause, HangupSource, HangupText};
 pub use id::{

@@ -2,7 +2,7 @@
 //! one durable command.
 
 use tandem_model::ports::{AdmittedLeg, Extension, Reservation, Route, StoreUnavailable, TraceKind};
-use tandem_model::{CallEnd, CallId, DialogRecord, ErrorCode, Money, Refusal, clock};
+use tandem_model::{CallEnd, CallId, DialogRecord, ErrorCode, Money, Refusal, Shortage, clock};
 use tandem_store::StoreError;
 use tandem_store::calls::{
     ExtendCall, ExtendOutcome, LiveState, NewCall, ReserveCall, ReserveOutcome, SettleCall, SettleOutcome,
@@ -51,10 +51,11 @@ impl Admission {
         let outcome = self.0.writer.submit(ReserveCall { call, events }).await?;
         Ok(match outcome {
             ReserveOutcome::Reserved => Ok(()),
-            ReserveOutcome::InsufficientBalance { available, currency } => Err(Refusal::because(
-                ErrorCode::InsufficientBalance,
-                format!("Insufficient balance: {} {currency}", available.to_fixed(2)),
-            )),
+            ReserveOutcome::InsufficientBalance { available, currency } => {
+                let words = format!("Insufficient balance: {} {currency}", available.to_fixed(2));
+                let shortage = Some(Shortage { required: context.hold, available, currency });
+                Err(Refusal { shortage, ..Refusal::because(ErrorCode::InsufficientBalance, words) })
+            }
             ReserveOutcome::ConcurrencyExceeded { limit } => {
                 Err(Refusal::because(ErrorCode::ConcurrencyExceeded, format!("More than {limit} live calls")))
             }

@@ -240,6 +240,8 @@ async fn update(
         let mut application = found.ok_or_else(|| not_found(&id))?;
         let mut fields = sent.clone();
         let changed = apply(&mut fields, &mut application);
+        fields.demand_kept(&["answer_url", "callback_url"]);
+        fields.check_known()?;
         fields.check()?;
         let expected = application.updated_at;
         application.updated_at = after(expected);
@@ -267,17 +269,23 @@ async fn remove(
     let (account, actor) = (scoped.id().clone(), scoped.caller.actor.clone());
     let command = DeleteApplication { id: ApplicationId::new(&id), account, actor, at: clock::wall() };
     effect
-        .run(scoped.id(), command, move |outcome| match *outcome {
+        .run(scoped.id(), command, move |outcome| match outcome {
             DeleteOutcome::Deleted => Ok(Reply::no_content()),
             DeleteOutcome::NotFound => Err(not_found(&id)),
-            DeleteOutcome::InUse { numbers, endpoints } => {
-                let users = match (numbers, endpoints) {
+            DeleteOutcome::InUse { numbers, endpoints, some } => {
+                let users = match (*numbers, *endpoints) {
                     (numbers, 0) => format!("{numbers} phone numbers"),
                     (0, endpoints) => format!("{endpoints} endpoints"),
                     (numbers, endpoints) => format!("{numbers} phone numbers and {endpoints} endpoints"),
                 };
-                let words = format!("Application is currently in use by {users}");
-                let error = ApiError::because(ErrorCode::Conflict, words);
+                let mut words = format!("Application is currently in use by {users}");
+                if !some.is_empty() {
+                    let more = if *numbers > some.len() as u64 { ", …" } else { "" };
+                    words = format!("{words}: {}{more}", some.join(", "));
+                }
+                let error = ApiError::because(ErrorCode::Conflict, words)
+                    .hint("Detach each number with DELETE …/numbers/{e164}/application, and give each endpoint another application, first.")
+                    .details(json!({ "numbers": some }));
                 Err(error.word("Cannot delete application").status(StatusCode::CONFLICT))
             }
         })

@@ -13,6 +13,7 @@ const SHOWN: usize = 40;
 
 /// The list sent as `name`; null is an empty one, which means all.
 pub(super) fn events(fields: &mut Fields, name: &'static str) -> Given<CallbackEvents> {
+    fields.asked(&[name]);
     let read = match fields.raw(&[name]) {
         None => return Given::Absent,
         Some(Value::Null) => return Given::Value(CallbackEvents::ALL),

@@ -45,6 +45,11 @@ fn not_found() -> ApiError {
     ApiError::not_found("call not found").word("call not found")
 }
 
+/// Without `status` it is a record that was asked for, which a call has once it has ended.
+fn no_record() -> ApiError {
+    not_found().hint("A call that lives is read with ?status=live, one that waits with ?status=queued.")
+}
+
 /// Make a call, or one for each of up to 1000 destinations with `<` between them. Answered once the calls
 /// are admitted; those beyond the account's calls per second are queued. How they end is told to the hangup URL and the
 /// status URL, and stands in the call records.
@@ -150,7 +155,7 @@ async fn read(
 ) -> Result<Reply, ApiError> {
     let id: CallId = id.parse().map_err(|_| not_found())?;
     let Some(status) = status(&mut fields)? else {
-        let record = records::find(&state, &scoped, id).await?.ok_or_else(not_found)?;
+        let record = records::find(&state, &scoped, id).await?.ok_or_else(no_record)?;
         let mut body = records::single(record);
         body["api_id"] = json!(request.api_id);
         body["call_uuid"] = json!(id);

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::http::StatusCode;
 use serde_json::Value;
-use tandem_model::{E164, Money};
+use tandem_model::{CountryRules, Dialled, E164, Money, normalise};
 
 use super::ApiError;
 use crate::auth::PASSWORD_MAX;
@@ -56,6 +56,16 @@ pub(crate) fn amount(name: &str, value: &Value) -> Result<Money, ApiError> {
 pub(crate) fn number(name: &str, value: &str) -> Result<E164, ApiError> {
     E164::parse(value.trim())
         .map_err(|error| ApiError::field(name, &format!("{error}; write it like +918045671200")))
+}
+
+/// A phone number as people write it: E.164 with or without `+`, and what calls take that can be nothing else: separators,
+/// `00` and the trunk prefix of the account's country.
+pub(crate) fn written_number(name: &str, value: &str, country: CountryRules) -> Result<E164, ApiError> {
+    let strict = number(name, value);
+    match (strict, normalise(value, country)) {
+        (Err(_), Ok(Dialled::Number(number))) => Ok(number),
+        (strict, _) => strict,
+    }
 }
 
 /// An e-mail address: one `@` with something that can be a host behind it.

@@ -177,7 +177,9 @@ async fn update(
     };
     let enabled = fields.flag(&["enabled"]).value();
     fields.check_sentence()?;
-    if let Some(username) = fields.text(&["username"], USERNAME_MAX).value() {
+    let username = fields.text(&["username"], USERNAME_MAX).value();
+    fields.check_known()?;
+    if let Some(username) = username {
         let current = state.reader.credential(scoped.id(), &id).await?.ok_or_else(not_found)?;
         if current.username != username {
             return Err(invalid("username cannot be changed"));
@@ -213,7 +215,7 @@ async fn remove(
             Removed::NotFound => Err(not_found()),
             Removed::InUse(calls) => {
                 let words = format!("Its trunk carries {calls} live calls: end them first");
-                Err(ApiError::because(ErrorCode::Conflict, words))
+                Err(ApiError::because(ErrorCode::Conflict, words).hint("End the calls of its trunk first."))
             }
         })
         .await

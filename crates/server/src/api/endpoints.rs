@@ -258,6 +258,7 @@ async fn update(
             ("allow_video", fields.flag(&["allow_video"]).put(&mut endpoint.allow_video)),
         ];
         changed.extend(differing.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name));
+        fields.check_known()?;
         fields.check()?;
         let expected = endpoint.updated_at;
         endpoint.updated_at = after(expected);

@@ -85,6 +85,7 @@ pub(crate) fn enclosed(inner: Router, canonical: Canonical, limits: RequestLimit
 
 async fn nowhere(uri: Uri) -> ApiError {
     ApiError::not_found(format!("There is nothing at {}", uri.path()))
+        .hint("Check the path against the reference.")
 }
 
 async fn answer(
@@ -191,6 +192,7 @@ fn refusal_of(response: &mut Response) -> Option<ApiError> {
         StatusCode::METHOD_NOT_ALLOWED => {
             ApiError::because(ErrorCode::NotFound, "This path does not take that method; see Allow")
                 .word("METHOD_NOT_ALLOWED")
+                .hint("Use a method that the Allow header names.")
                 .status(status)
         }
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::field("", "larger than this node takes").status(status),

@@ -7,10 +7,11 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
-use tandem_model::{ErrorCode, Refusal};
+use tandem_model::{ErrorCode, Refusal, Shortage};
 use tandem_store::StoreError;
 use uuid::Uuid;
 
+use super::json::money;
 use crate::auth::VaultError;
 
 /// A refusal on its way to the client. Make one from the catalogue and add what the occasion knows:
@@ -28,6 +29,8 @@ struct Problem {
     word: Option<String>,
     message: String,
     details: Option<Value>,
+    /// What to do about it, where the catalogue's remedy is another occasion's.
+    hint: Option<&'static str>,
     members: Map<String, Value>,
     shape: Shape,
     retry_after_s: Option<u32>,
@@ -59,6 +62,7 @@ impl ApiError {
             word: None,
             message: message.into(),
             details: None,
+            hint: None,
             members: Map::new(),
             shape: Shape::Merged,
             retry_after_s: None,
@@ -71,6 +75,17 @@ impl ApiError {
         let details = if name.is_empty() { json!({ "body": remedy }) } else { json!({ name: remedy }) };
         let place = if name.is_empty() { "the body" } else { name };
         Self::because(ErrorCode::ValidationError, format!("{place}: {remedy}")).details(details)
+    }
+
+    /// Several fields are wrong: one answer that names each. The words and status of a single one stay its own.
+    fn together(mut errors: Vec<Self>) -> Option<Self> {
+        if errors.len() < 2 {
+            return errors.pop();
+        }
+        let words = errors.iter().map(|error| error.0.message.as_str()).collect::<Vec<_>>().join("; ");
+        let details = errors.iter().filter_map(|error| error.0.details.as_ref()?.as_object());
+        let details: Map<String, Value> = details.flat_map(Map::clone).collect();
+        Some(Self::because(ErrorCode::ValidationError, words).details(details.into()))
     }
 
     /// Nothing of that name.
@@ -105,6 +120,12 @@ impl ApiError {
     /// `details`.
     pub(crate) fn details(mut self, details: Value) -> Self {
         self.0.details = Some(details);
+        self
+    }
+
+    /// What to do about it on this occasion, instead of the catalogue's remedy.
+    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
+        self.0.hint = Some(hint);
         self
     }
 
@@ -157,7 +178,7 @@ impl ApiError {
                 let _ = body.insert("message".to_owned(), problem.message.as_str().into());
                 let _ = body.insert("api_id".to_owned(), api_id.to_string().into());
                 let _ = body.insert("code".to_owned(), status.as_u16().into());
-                let _ = body.insert("hint".to_owned(), problem.code.remedy().into());
+                let _ = body.insert("hint".to_owned(), problem.hint.unwrap_or(problem.code.remedy()).into());
                 if let Some(details) = &problem.details {
                     let _ = body.insert("details".to_owned(), details.clone());
                 }
@@ -172,6 +193,25 @@ impl ApiError {
     }
 }
 
+/// What is wrong with the fields of one body, gathered until all of them have been looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Together(Vec<ApiError>);
+
+impl Together {
+    /// The value, or an empty one in its place and the refusal noted.
+    pub(crate) fn keep<T: Default>(&mut self, checked: Result<T, ApiError>) -> T {
+        checked.unwrap_or_else(|error| {
+            self.0.push(error);
+            T::default()
+        })
+    }
+
+    /// Refuses all of it, if anything was wrong.
+    pub(crate) fn refuse(self) -> Result<(), ApiError> {
+        ApiError::together(self.0).map_or(Ok(()), Err)
+    }
+}
+
 /// An empty answer that carries the error to the envelope.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
@@ -183,12 +223,26 @@ impl IntoResponse for ApiError {
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        let error = Self::because(refusal.code, refusal.reason);
+        let mut error = Self::because(refusal.code, refusal.reason);
+        if let Some(shortage) = refusal.shortage {
+            let Shortage { required, currency, .. } = shortage;
+            error.0.message.push_str(&format!("; {} {currency} are needed", required.to_fixed(2)));
+            error = error.details(shortage_details(shortage));
+        }
         match refusal.retry_after_s {
             Some(seconds) => error.retry_after(seconds),
             None => error,
         }
     }
+}
+
+/// The details of every refusal for want of money.
+pub(crate) fn shortage_details(shortage: Shortage) -> Value {
+    let Shortage { required, available, currency } = shortage;
+    json!({
+        "required": money(required), "available": money(available), "currency": currency,
+        "shortfall": money(required - available),
+    })
 }
 
 impl From<StoreError> for ApiError {
@@ -208,5 +262,28 @@ impl From<StoreError> for ApiError {
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
         Self::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_model::{Currency, Money};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_for_want_of_money_says_how_much_is_needed() {
+        let shortage = Shortage {
+            required: Money::from_micros(450_000),
+            available: Money::from_micros(10_000),
+            currency: Currency::INR,
+        };
+        let words = "Insufficient balance: 0.01 INR";
+        let refusal =
+            Refusal { shortage: Some(shortage), ..Refusal::because(ErrorCode::InsufficientBalance, words) };
+        let error = ApiError::from(refusal);
+        assert_eq!(error.0.message, "Insufficient balance: 0.01 INR; 0.45 INR are needed");
+        let details = json!({"required": 0.45, "available": 0.01, "shortfall": 0.44, "currency": "INR"});
+        assert_eq!(error.0.details, Some(details));
     }
 }

@@ -33,10 +33,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Payload<T> {
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let _: strict::Body = serde_path_to_error::deserialize(&mut deserializer)
-            .map_err(|error| malformed(&error.path().to_string(), &error.inner().to_string()))?;
+            .map_err(|error| unread(&error.path().to_string(), error.inner()))?;
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let value = serde_path_to_error::deserialize(&mut deserializer)
-            .map_err(|error| malformed(&error.path().to_string(), &error.inner().to_string()))?;
+            .map_err(|error| unread(&error.path().to_string(), error.inner()))?;
         deserializer.end().map_err(|_| ApiError::field("", "is one JSON object, with nothing after it"))?;
         Ok(Self { value, fingerprint })
     }
@@ -58,6 +58,16 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// A body that is no JSON is said to be none, with the place; else serde's words.
+fn unread(path: &str, error: &serde_json::Error) -> ApiError {
+    if error.is_data() {
+        return malformed(path, &error.to_string());
+    }
+    let (line, column) = (error.line(), error.column());
+    let why = if error.is_eof() { "it ends too early" } else { "it is not JSON" };
+    ApiError::field("", &format!("must be a JSON object; {why}, at line {line}, column {column}"))
+}
+
 /// Serde's words, with the field in front; positions mean nothing to who sent a map.
 fn malformed(path: &str, words: &str) -> ApiError {
     let words = words.split(" at line ").next().unwrap_or(words);
@@ -72,7 +82,33 @@ fn malformed(path: &str, words: &str) -> ApiError {
         }
     }
     let path = if matches!(path, "." | "?") { "" } else { path };
-    ApiError::field(path, words)
+    let kinds = ["invalid type: ", "invalid value: "];
+    let told = kinds.iter().find_map(|kind| words.strip_prefix(kind)?.split_once(", expected "));
+    match told {
+        Some((sent, wanted)) => ApiError::field(path, &format!("must be {wanted}, not {}", plain(sent))),
+        None => ApiError::field(path, words),
+    }
+}
+
+/// Serde's name of what was sent, as JSON calls it.
+fn plain(sent: &str) -> String {
+    for (serdes, plainly) in [
+        ("sequence", "a list"),
+        ("map", "an object"),
+        ("null", "null"),
+        ("boolean", "true or false"),
+        ("integer", "a number"),
+        ("floating point", "a number"),
+        ("string", "text"),
+    ] {
+        if sent == serdes || sent.split_once(" `").is_some_and(|(kind, _)| kind == serdes) {
+            return plainly.to_owned();
+        }
+        if serdes == "string" && sent.starts_with("string \"") {
+            return "text".to_owned();
+        }
+    }
+    sent.to_owned()
 }
 
 /// Which client asks: some official SDKs read only their own variant of a reply (REST reference §21, §22).

@@ -191,6 +191,7 @@ async fn update(
         Given::Value(text) => Some(text),
     };
     let enabled = fields.flag(&["enabled"]).value();
+    fields.check_known()?;
     fields.check_sentence()?;
     if let Some(cidr) = &cidr {
         network(cidr, &state.config.webhooks.allow_private).map_err(invalid)?;

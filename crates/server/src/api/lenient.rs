@@ -13,6 +13,10 @@ use crate::egress::EgressTarget;
 /// Longest URL kept.
 const URL_MAX: usize = 2_048;
 
+/// Unknown fields named in a refusal at most, and characters of each.
+const SHOWN: usize = 10;
+const NAME_SHOWN: usize = 64;
+
 /// A field of a change: absent, null and a value are three things.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Given<T> {
@@ -75,6 +79,12 @@ pub(super) struct Fields {
     map: Map<String, Value>,
     #[serde(skip)]
     errors: BTreeMap<&'static str, String>,
+    /// What was asked for, sent or not: the fields the request knows, by the first of their names.
+    #[serde(skip)]
+    known: Vec<&'static str>,
+    /// Whether any of what was asked for was sent.
+    #[serde(skip)]
+    knows_any: bool,
 }
 
 impl Fields {
@@ -112,6 +122,37 @@ impl Fields {
         self.errors.entry(name).or_insert_with(|| why.into());
     }
 
+    /// Notes that a field is one the request knows.
+    pub(super) fn asked(&mut self, names: &[&'static str]) {
+        self.knows_any |= self.has(names);
+        if let Some(name) = names.first().filter(|name| !self.known.contains(name)) {
+            self.known.push(name);
+        }
+    }
+
+    /// Refuses a change of which no field is known, once all have been asked for: nothing would be changed, in silence.
+    /// Unknown fields beside known ones pass, as clients send them; so does an empty body.
+    pub(super) fn check_known(&self) -> Result<(), ApiError> {
+        if self.knows_any || self.map.is_empty() {
+            return Ok(());
+        }
+        let known = self.known.join(", ");
+        let remedy = format!("is not a field of this request; there are {known}");
+        let sent: Map<String, Value> =
+            self.map.keys().take(SHOWN).map(|name| (shown(name), remedy.as_str().into())).collect();
+        let names = sent.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let words = format!("Nothing to change: {names} is no field of this request; there are {known}");
+        Err(ApiError::because(ErrorCode::ValidationError, words).details(Value::Object(sent)))
+    }
+
+    /// Refuses to empty what must always be there.
+    pub(super) fn demand_kept(&mut self, names: &[&'static str]) {
+        let is_empty = |value: &Value| value.as_str().map_or(value.is_null(), |text| text.trim().is_empty());
+        if self.raw(names).is_some_and(is_empty) {
+            self.refuse(self.sent(names), "This field is required");
+        }
+    }
+
     /// Refuses what is wrong so far, in the words of applications and endpoints: every field in `details`.
     pub(super) fn check(&self) -> Result<(), ApiError> {
         if self.errors.is_empty() {
@@ -136,6 +177,7 @@ impl Fields {
 
     /// Text of at most `longest` characters; numbers are taken as they are written.
     pub(super) fn text(&mut self, names: &[&'static str], longest: usize) -> Given<String> {
+        self.asked(names);
         let name = self.sent(names);
         let text = match self.raw(names) {
             None => return Given::Absent,
@@ -180,6 +222,7 @@ impl Fields {
 
     /// A flag: JSON's own, `"true"`/`"false"`, `1`/`0`.
     pub(super) fn flag(&mut self, names: &[&'static str]) -> Given<bool> {
+        self.asked(names);
         let flag = match self.raw(names) {
             None => return Given::Absent,
             Some(Value::Null) => return Given::Null,
@@ -204,6 +247,16 @@ impl Fields {
 
     /// A whole number within bounds, or its digits as text.
     pub(super) fn number(&mut self, names: &[&'static str], least: u64, most: u64) -> Given<u64> {
+        self.whole(names, least, most, "a whole number")
+    }
+
+    /// A time in whole seconds.
+    pub(super) fn seconds(&mut self, names: &[&'static str], least: u64, most: u64) -> Given<u64> {
+        self.whole(names, least, most, "a whole number of seconds")
+    }
+
+    fn whole(&mut self, names: &[&'static str], least: u64, most: u64, what: &str) -> Given<u64> {
+        self.asked(names);
         let number = match self.raw(names) {
             None => return Given::Absent,
             Some(Value::Null) => return Given::Null,
@@ -215,7 +268,10 @@ impl Fields {
         match number.filter(|number| (least..=most).contains(number)) {
             Some(number) => Given::Value(number),
             None => {
-                let why = format!("Must be a whole number from {least} to {most}");
+                let why = match most {
+                    u64::MAX => format!("Must be {what}, {least} or more"),
+                    _ => format!("Must be {what} from {least} to {most}"),
+                };
                 self.refuse(self.sent(names), why);
                 Given::Absent
             }
@@ -262,6 +318,11 @@ impl Fields {
             }
         }
     }
+}
+
+/// A name a client made up, as much of it as is said again.
+fn shown(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(NAME_SHOWN).collect()
 }
 
 /// A 400 whose `error` is the sentence, as trunks, what hangs on them, and calls answer.

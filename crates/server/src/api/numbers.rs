@@ -80,7 +80,8 @@ async fn inventory(
         country: query
             .country
             .filter(|country| !country.is_empty())
-            .map(|country| country.to_ascii_uppercase()),
+            .map(|country| checks::country("country", &country))
+            .transpose()?,
         region: query.region.filter(|region| !region.is_empty()),
         search: query.search.as_deref().and_then(digits_of),
         exclude: query.exclude.iter().flat_map(|list| list.split(',')).filter_map(digits_of).collect(),

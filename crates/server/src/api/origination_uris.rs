@@ -184,6 +184,7 @@ async fn update(
     };
     let (priority, weight) = (split(&mut fields, "priority"), split(&mut fields, "weight"));
     let enabled = fields.flag(&["enabled"]).value();
+    fields.check_known()?;
     fields.check_sentence()?;
     let uri = match uri {
         Some(uri) => {

@@ -19,11 +19,13 @@ use uuid::Uuid;
 
 use super::account::{account_type, is_verified, profile_of, profile_text, tier_of};
 use super::checks;
+use super::error::Together;
 use super::json::{instant, joined, money, money_text, optional_instant};
 use super::paging::PageQuery;
 use super::partner::{Capability, may};
 use super::{ApiError, AppState, Posted, Query, Reply, Routes};
 use crate::auth::{Partner, context, hash_password, mint_token};
+use crate::billing::NumberTerms;
 
 /// Longest name, company, address line.
 const TEXT_MAX: usize = 200;
@@ -71,36 +73,42 @@ async fn create(
 ) -> Result<Reply, ApiError> {
     let partner = may(&state, &caller, Capability::CreateAccounts).await?;
     let body = posted.value;
-    let name = checks::text("name", body.name.as_deref(), TEXT_MAX)?;
-    let email = checks::email("email", &checks::text("email", body.email.as_deref(), TEXT_MAX)?)?;
-    let phone = match body.phone.as_deref().map(str::trim).filter(|phone| !phone.is_empty()) {
-        Some(phone) => checks::number("phone", phone)?.plus(),
-        None => return Err(ApiError::field("phone", "is required, in E.164, such as +919800000001")),
-    };
-    let country = checks::country("country", &checks::text("country", body.country.as_deref(), 2)?)?;
+    // Whatever is wrong is told at once.
+    let mut wrong = Together::default();
+    let name = wrong.keep(checks::text("name", body.name.as_deref(), TEXT_MAX));
+    let email = checks::text("email", body.email.as_deref(), TEXT_MAX);
+    let email = wrong.keep(email.and_then(|email| checks::email("email", &email)));
+    let phone = wrong.keep(match body.phone.as_deref().map(str::trim).filter(|phone| !phone.is_empty()) {
+        Some(phone) => checks::number("phone", phone).map(|phone| phone.plus()),
+        None => Err(ApiError::field("phone", "is required, in E.164, such as +919800000001")),
+    });
+    let country = checks::text("country", body.country.as_deref(), 2);
+    let country = wrong.keep(country.and_then(|country| checks::country("country", &country)));
     let password = body.password.unwrap_or_default();
-    checks::password("password", &password)?;
-    let timezone = match body.timezone.filter(|zone| !zone.is_empty()) {
+    wrong.keep(checks::password("password", &password));
+    let timezone = wrong.keep(match body.timezone.filter(|zone| !zone.is_empty()) {
         Some(zone) => match jiff::tz::TimeZone::get(&zone) {
-            Ok(_) => zone,
-            Err(_) => return Err(ApiError::field("timezone", "is an IANA name, such as Asia/Kolkata")),
+            Ok(_) => Ok(zone),
+            Err(_) => Err(ApiError::field("timezone", "is an IANA name, such as Asia/Kolkata")),
         },
-        None if country == "IN" => "Asia/Kolkata".to_owned(),
-        None => "UTC".to_owned(),
-    };
-    let description = checks::optional_text("description", body.description.as_deref(), DESCRIPTION_MAX)?;
-    let company = checks::optional_text("company", body.company.as_deref(), TEXT_MAX)?;
+        None if country == "IN" => Ok("Asia/Kolkata".to_owned()),
+        None => Ok("UTC".to_owned()),
+    });
+    let description = checks::optional_text("description", body.description.as_deref(), DESCRIPTION_MAX);
+    let description = wrong.keep(description);
+    let company = wrong.keep(checks::optional_text("company", body.company.as_deref(), TEXT_MAX));
     let mut profile = Map::new();
     for field in PROFILE_FIELDS {
         match body.rest.get(*field) {
             None | Some(Value::Null) => {}
             Some(Value::String(text)) => {
-                let text = checks::optional_text(field, Some(text), TEXT_MAX)?;
+                let text = wrong.keep(checks::optional_text(field, Some(text), TEXT_MAX));
                 profile.insert((*field).to_owned(), text.into());
             }
-            Some(_) => return Err(ApiError::field(field, "is text")),
+            Some(_) => wrong.keep(Err(ApiError::field(field, "is text"))),
         }
     }
+    wrong.refuse()?;
     let token = mint_token();
     let currency = Currency::of_country(&country);
     let at = clock::wall();
@@ -140,11 +148,14 @@ async fn create(
         CreateAccountOutcome::EmailTaken => {
             Err(ApiError::because(ErrorCode::Conflict, "An account with this e-mail address exists")
                 .word("email_taken")
+                .hint("Use another e-mail address, or go on with the account that has this one.")
                 .details(json!({ "email": "is taken" })))
         }
         CreateAccountOutcome::LimitReached { max } => {
             let words = format!("This partner may have {max} accounts and has them");
-            Err(ApiError::because(ErrorCode::CapabilityMissing, words).word("max_accounts_reached"))
+            Err(ApiError::because(ErrorCode::CapabilityMissing, words)
+                .word("max_accounts_reached")
+                .hint("Ask the operator to raise max_accounts."))
         }
         CreateAccountOutcome::NoFreeId => Err(ApiError::internal("every account id drawn was taken")),
     };
@@ -264,7 +275,7 @@ async fn customer_view(state: &AppState, account: &Account) -> Result<Value, Api
         "updated_at": instant(account.updated_at),
         "last_login": optional_instant(account.last_login_at),
         "pricing_tier_id": tier.id,
-        "pricing_tier": tier_view(&tier),
+        "pricing_tier": tier_view(&tier, release_fee(state, account.currency)?),
         "partner_id": account.partner,
         "auto_recharge_config": null,
         "resource_uri": format!("/v1/Account/{}/", account.id),
@@ -273,7 +284,13 @@ async fn customer_view(state: &AppState, account: &Account) -> Result<Value, Api
     Ok(joined(person, terms))
 }
 
-fn tier_view(tier: &PricingTier) -> Value {
+/// What giving a number back costs an account.
+fn release_fee(state: &AppState, currency: Currency) -> Result<Money, ApiError> {
+    let terms = NumberTerms::of(&state.config.numbers).map_err(ApiError::internal)?;
+    Ok(terms.release_fee_in(currency))
+}
+
+fn tier_view(tier: &PricingTier, release_fee: Money) -> Value {
     json!({
         "id": tier.id,
         "name": tier.name,
@@ -286,7 +303,7 @@ fn tier_view(tier: &PricingTier) -> Value {
         "pii_redaction_rate_per_minute": 0,
         "charge_non_connected_calls": false,
         "non_connected_call_fee": 0,
-        "did_release_fee": 0,
+        "did_release_fee": money(release_fee),
         "is_active": true,
         "is_default": tier.is_default,
         "partner_id": null,
@@ -362,6 +379,7 @@ async fn transfer(
         }
         TransferOutcome::AlreadyDone => {
             Err(ApiError::because(ErrorCode::Conflict, "Another transfer was made in the same instant")
+                .hint("Send it again.")
                 .retry_after(1))
         }
         TransferOutcome::Impossible => {

@@ -74,7 +74,9 @@ async fn change(
         if *changed {
             return Ok(Reply::ok(json!({ "message": "The password is changed; every session has ended" })));
         }
-        Err(ApiError::because(ErrorCode::Conflict, "The account was changed meanwhile").retry_after(1))
+        Err(ApiError::because(ErrorCode::Conflict, "The account was changed meanwhile")
+            .hint("Send it again.")
+            .retry_after(1))
     };
     posted.effect.run(&id, command, answer).await
 }

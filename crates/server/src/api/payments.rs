@@ -174,7 +174,9 @@ async fn settle(
             SettlePaymentOutcome::Repeated => "repeated",
             SettlePaymentOutcome::OtherAmount => {
                 let words = "The amount or currency is not the intent's: nothing was credited";
-                return Err(ApiError::because(ErrorCode::Conflict, words).word("amount_mismatch"));
+                return Err(ApiError::because(ErrorCode::Conflict, words)
+                    .word("amount_mismatch")
+                    .hint("Report what was paid, in the currency of the intent."));
             }
             SettlePaymentOutcome::NoIntent => return Err(not_found()),
         };

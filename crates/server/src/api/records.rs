@@ -251,8 +251,14 @@ struct Paging {
 }
 
 fn paging(fields: &mut Fields) -> Paging {
-    let mut number =
-        |name: &'static str| fields.text(&[name], 20).value().and_then(|text| text.parse::<u64>().ok());
+    // Zero and less count as absent; what is no number is refused with the filters.
+    let mut number = |name: &'static str| {
+        let text = fields.text(&[name], 20).value()?;
+        if text.parse::<i64>().is_err() {
+            fields.refuse(name, "Must be a whole number");
+        }
+        text.parse::<u64>().ok()
+    };
     let size = number("per_page").or(number("limit")).filter(|size| *size > 0).unwrap_or(PER_PAGE);
     let size = size.min(PER_PAGE_MAX);
     let (page, offset) = (number("page"), number("offset"));
@@ -346,12 +352,12 @@ async fn search(
     Query(mut fields): Query<Fields>,
 ) -> Result<Reply, ApiError> {
     let Listed { mut body, .. } = listed(&state, whose(&scoped), scoped.id(), &mut fields).await?;
-    let mut text = |name: &'static str| fields.text(&[name], TEXT_MAX).value().unwrap_or_default();
+    let mut text = |names: &[&'static str]| fields.text(names, TEXT_MAX).value().unwrap_or_default();
     body["filters"] = json!({
-        "call_direction": text("call_direction"),
-        "from_number": text("from_number"),
-        "hangup_cause": text("hangup_cause"),
-        "to_number": text("to_number"),
+        "call_direction": text(&["call_direction", "direction"]),
+        "from_number": text(&["from_number"]),
+        "hangup_cause": text(&["hangup_cause"]),
+        "to_number": text(&["to_number"]),
     });
     Ok(Reply::ok(body))
 }
@@ -363,6 +369,7 @@ async fn recent(
     Query(mut fields): Query<Fields>,
 ) -> Result<Reply, ApiError> {
     let size = paging(&mut fields).size as u32;
+    fields.check_sentence()?;
     let mut records = state.reader.newest_call_records(whose(&scoped), size).await?;
     for record in &mut records {
         record.account = scoped.id().clone();

@@ -20,6 +20,7 @@ pub(super) fn after(read: Timestamp) -> Timestamp {
 /// Others changed it each time.
 pub(super) fn stale() -> ApiError {
     ApiError::because(ErrorCode::Conflict, "It is being changed by others: try again")
+        .hint("Send it again.")
         .word(STALE)
         .retry_after(1)
 }

@@ -47,6 +47,10 @@ impl Filters {
     /// `None` when nothing can match.
     fn filter(&self) -> Result<Option<TransactionFilter>, ApiError> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        const STATUSES: [&str; 4] = ["completed", "pending", "failed", "cancelled"];
+        if given(&self.status).is_some_and(|status| !STATUSES.contains(&status.as_str())) {
+            return Err(ApiError::field("status", &format!("is one of: {}", STATUSES.join(", "))));
+        }
         // Nothing is ever pending here: a posting is complete or it does not exist.
         if given(&self.status).is_some_and(|status| status != "completed") {
             return Ok(None);

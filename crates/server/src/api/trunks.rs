@@ -268,6 +268,7 @@ async fn update(
         if fields.text(&["name"], NAME_MAX).put(&mut trunk.name) {
             changed.push("name");
         }
+        fields.check_known()?;
         refuse_wrong(&state, &fields, &trunk).await?;
         let expected = trunk.updated_at;
         trunk.updated_at = after(expected);
@@ -365,6 +366,7 @@ fn apply(fields: &mut Fields, trunk: &mut Trunk) -> Vec<&'static str> {
 
 /// `ip_whitelist`, a list or text with commas.
 fn whitelist(state: &AppState, fields: &mut Fields) -> Vec<String> {
+    fields.asked(&["ip_whitelist", "ipWhitelist"]);
     let texts: Vec<String> = match fields.raw(&["ip_whitelist", "ipWhitelist"]) {
         Some(Value::Array(items)) => {
             items.iter().map(|item| item.as_str().unwrap_or_default().trim().to_owned()).collect()
@@ -437,7 +439,8 @@ async fn remove(
             Removed::InUse(calls) => Err(ApiError::because(
                 ErrorCode::Conflict,
                 format!("The trunk carries {calls} live calls: end them first"),
-            )),
+            )
+            .hint("End its calls first.")),
         })
         .await
 }
@@ -460,6 +463,7 @@ async fn show_secret(
             let words = "The signing secret is shown once: rotate it to get a new one";
             Err(ApiError::because(ErrorCode::Conflict, words)
                 .word("SECRET_ALREADY_SHOWN")
+                .hint("Rotate the secret: the answer to that shows the new one.")
                 .status(StatusCode::GONE))
         }
         SecretOutcome::NotFound => Err(not_found()),

@@ -81,7 +81,11 @@ impl FromRequestParts<AppState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let caller = authenticate(parts, state).await;
-        let caller = caller.map_err(|error| if is_gateway(parts) { error.gateway() } else { error })?;
+        let caller = caller.map_err(|error| match error.code() {
+            _ if !is_gateway(parts) => error,
+            ErrorCode::InvalidCredentials => wrong_credentials().gateway(),
+            _ => error.gateway(),
+        })?;
         if let Some(limits) = parts.extensions.get::<Arc<Limits>>() {
             let pattern = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
             let noted = parts.extensions.get::<Noted>();
@@ -102,7 +106,11 @@ impl FromRequestParts<AppState> for Scoped {
             if gateway { error.gateway() } else { error }
         };
         let path = path_parameter(parts, "auth_id").await;
-        let Some(path) = path.filter(|_| caller.kind != CallerKind::Partner) else { return Err(mismatch()) };
+        let Some(path) = path.filter(|_| caller.kind != CallerKind::Partner) else {
+            return Err(mismatch().hint(
+                "A partner uses the operations below /partner; those below /Account take the credentials of the customer.",
+            ));
+        };
         permissions::check(&caller, below_account(parts))?;
         if path == caller.account.id.as_str() {
             let account = caller.account.clone();
@@ -130,7 +138,8 @@ impl FromRequestParts<AppState> for Partner {
             ErrorCode::CapabilityMissing,
             "These are a partner's operations; use its credentials",
         )
-        .word("forbidden"))
+        .word("forbidden")
+        .hint("Use the credentials of a partner, or the operations below /Account/{auth_id}."))
     }
 }
 
@@ -220,7 +229,9 @@ fn proof(parts: &Parts) -> Result<Proof, ApiError> {
     {
         return Ok(Proof::Pair(id.to_owned(), token.to_owned()));
     }
-    let Some(authorization) = header(AUTHORIZATION.as_str()) else { return Err(wrong_credentials()) };
+    let Some(authorization) = header(AUTHORIZATION.as_str()) else {
+        return Err(missing_credentials(header("x-auth-id"), header("x-auth-token")));
+    };
     let (scheme, rest) = authorization.split_once(' ').unwrap_or((authorization, ""));
     if scheme.eq_ignore_ascii_case("bearer") {
         return Ok(Proof::Session(rest.trim().to_owned()));
@@ -295,4 +306,17 @@ fn is_gateway(parts: &Parts) -> bool {
 
 fn wrong_credentials() -> ApiError {
     ApiError::because(ErrorCode::InvalidCredentials, "Invalid token")
+}
+
+/// Nothing, or half of a pair, was sent.
+fn missing_credentials(id: Option<&str>, token: Option<&str>) -> ApiError {
+    let words = match (id, token) {
+        (Some(_), None) => "Credentials are missing: X-Auth-ID came without X-Auth-Token",
+        (None, Some(_)) => "Credentials are missing: X-Auth-Token came without X-Auth-ID",
+        _ => {
+            "Credentials are missing: send the headers X-Auth-ID and X-Auth-Token, or Authorization with Basic \
+             auth_id:auth_token or with Bearer and an access token"
+        }
+    };
+    ApiError::because(ErrorCode::InvalidCredentials, words)
 }

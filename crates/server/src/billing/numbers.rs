@@ -31,9 +31,9 @@ const WARNS: SignedDuration = SignedDuration::from_hours(24);
 /// The terms on which numbers are rented and given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NumberTerms {
-    pub(crate) release_fee: Money,
+    release_fee: Money,
     /// Of the fee: accounts of another pay none.
-    pub(crate) currency: Currency,
+    currency: Currency,
     /// How long a release can be cancelled.
     pub(crate) release_window: SignedDuration,
     /// How long a number that was given back rests.
@@ -45,6 +45,11 @@ pub(crate) struct NumberTerms {
 }
 
 impl NumberTerms {
+    /// The fee for an account of that currency.
+    pub(crate) fn release_fee_in(&self, currency: Currency) -> Money {
+        if currency == self.currency { self.release_fee } else { Money::ZERO }
+    }
+
     /// From the configuration; says which key is wrong.
     pub(crate) fn of(config: &NumbersConfig) -> Result<Self, String> {
         let release_fee: Money =

@@ -151,6 +151,10 @@ async fn give(
         BuyOutcome::NotInInventory => {
             Err(ApiError::not_found(format!("{e164} is not in the inventory, or has an owner")))
         }
+        BuyOutcome::OwnedAlready => {
+            Err(ApiError::because(ErrorCode::Conflict, "The account has this number already")
+                .word("already_owned"))
+        }
         BuyOutcome::TooMany => {
             let words = "The account has as many numbers of this series as one person may have";
             Err(ApiError::because(ErrorCode::Conflict, words))

@@ -2,7 +2,7 @@
 //! entry and the directories' notice commit together.
 
 use jiff::Timestamp;
-use tandem_model::{AccountId, ApplicationId, CallbackEvents};
+use tandem_model::{AccountId, ApplicationId, CallbackEvents, E164};
 
 use crate::audit::{self, Actor, Change};
 use crate::command::BoxFuture;
@@ -236,7 +236,7 @@ pub struct DeleteApplication {
 }
 
 /// What became of a removal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteOutcome {
     /// Gone.
     Deleted,
@@ -248,6 +248,8 @@ pub enum DeleteOutcome {
         numbers: u64,
         /// By so many endpoints.
         endpoints: u64,
+        /// Some of those numbers, with `+`.
+        some: Vec<String>,
     },
 }
 
@@ -261,16 +263,16 @@ impl Command for DeleteApplication {
         const USES: &str = "select (select count(*) from number where application_id = $1) as numbers,
               (select count(*) from endpoint where app_id = $1) as endpoints
             from application where app_id = $1 and account_id = $2";
+        const SOME: &str = "select e164 from number where application_id = $1 order by e164 limit 3";
         Box::pin(async move {
             let key = [(&self.id).into(), (&self.account).into()];
             if tx.execute(DELETE, &key).await? == 0 {
-                return match tx.query_one(USES, &key).await? {
-                    Some(row) => Ok(DeleteOutcome::InUse {
-                        numbers: row.count("numbers")?,
-                        endpoints: row.count("endpoints")?,
-                    }),
-                    None => Ok(DeleteOutcome::NotFound),
-                };
+                let Some(row) = tx.query_one(USES, &key).await? else { return Ok(DeleteOutcome::NotFound) };
+                let (numbers, endpoints) = (row.count("numbers")?, row.count("endpoints")?);
+                let rows = tx.query(SOME, &key[..1]).await?;
+                let plus = |row: &Row| Ok(row.parsed::<E164>("e164")?.plus());
+                let some = rows.iter().map(plus).collect::<Result<_, StoreError>>()?;
+                return Ok(DeleteOutcome::InUse { numbers, endpoints, some });
             }
             let change = Change {
                 at: self.at,

@@ -123,7 +123,7 @@ on_both! {
         house.run("insert into number (e164, id, country, currency, application_id, created_at, updated_at)
             values ('918065551234', 'n1', 'IN', 'INR', '31985999331899218', 0, 0)").await;
         let delete = |account: &AccountId| DeleteApplication { id: first.id.clone(), account: account.clone(), actor: actor.clone(), at: at(3) };
-        assert_eq!(house.writer.submit(delete(&account)).await.unwrap(), DeleteOutcome::InUse { numbers: 1, endpoints: 0 });
+        assert_eq!(house.writer.submit(delete(&account)).await.unwrap(), DeleteOutcome::InUse { numbers: 1, endpoints: 0, some: vec!["+918065551234".to_owned()] });
         assert_eq!(house.writer.submit(delete(&AccountId::new("MA_B"))).await.unwrap(), DeleteOutcome::NotFound);
         house.run("delete from number").await;
         assert_eq!(house.writer.submit(delete(&account)).await.unwrap(), DeleteOutcome::Deleted);

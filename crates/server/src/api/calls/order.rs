@@ -62,10 +62,10 @@ pub(super) fn read(mut fields: Fields) -> Result<Order, ApiError> {
     let ring = url_call(&mut fields, &["ring_url"], "ring_method");
     let status = url_call(&mut fields, &["status_url"], "status_method");
     let caller_name = fields.text(&["caller_name"], CALLER_NAME_MAX).value();
-    let time_limit_s = fields.number(&["time_limit"], 1, u64::MAX).value().map(|s| s.min(TIME_LIMIT_MAX));
+    let time_limit_s = fields.seconds(&["time_limit"], 1, u64::MAX).value().map(|s| s.min(TIME_LIMIT_MAX));
     let rings = [
-        fields.number(&["ring_timeout"], 1, TIME_LIMIT_MAX).value(),
-        fields.number(&["hangup_on_ring"], 0, TIME_LIMIT_MAX).value().map(|seconds| seconds.max(1)),
+        fields.seconds(&["ring_timeout"], 1, TIME_LIMIT_MAX).value(),
+        fields.seconds(&["hangup_on_ring"], 0, TIME_LIMIT_MAX).value().map(|seconds| seconds.max(1)),
     ];
     let ring_timeout_s = rings.into_iter().flatten().min().map(|seconds| seconds as u32);
     let custom_headers = custom_headers(&mut fields);

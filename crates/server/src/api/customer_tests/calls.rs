@@ -28,6 +28,26 @@ async fn calls_are_refused_with_a_reason_on_a_node_that_runs_none() {
 }
 
 #[tokio::test]
+async fn who_asks_for_the_record_of_a_call_that_lives_is_told_how_to_read_it() {
+    let house = House::open().await;
+    let call = live_call("MA_A", LiveState::InProgress);
+    let reserve = ReserveCall { call: call.clone(), events: Vec::new() };
+    assert_eq!(house.state.writer.submit(reserve).await.unwrap(), ReserveOutcome::Reserved);
+    let answer = house.get(&format!("Call/{}", call.call)).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert_eq!(answer.body["error"], "call not found");
+    assert!(text(&answer.body["hint"]).contains("?status=live"), "{}", answer.text);
+    assert_eq!(house.get(&format!("Call/{}?status=live", call.call)).await.status, StatusCode::OK);
+    let answer = house
+        .post(
+            "Call/",
+            json!({"from": "1", "to": "2", "answer_url": "https://a.example/", "time_limit": "abc"}),
+        )
+        .await;
+    assert_eq!(answer.body["details"]["time_limit"], "Must be a whole number of seconds, 1 or more");
+}
+
+#[tokio::test]
 async fn what_steers_a_live_call_is_checked_in_full_before_it_is_told_not_to_be_built() {
     let house = House::open().await;
     let (live, ringing, subs) = (

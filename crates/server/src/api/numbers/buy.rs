@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use tandem_model::{Currency, E164, ErrorCode, Ids, clock, month_end_after};
+use tandem_model::{Currency, E164, ErrorCode, Ids, Shortage, clock, month_end_after};
 use tandem_store::resources::number::{BuyNumber, BuyOutcome, Number, Seller};
 
 use super::{owned, sub_account_of};
-use crate::api::json::money;
+use crate::api::error::shortage_details;
 use crate::api::{ApiError, Dialect, Posted, Reply, checks};
 use crate::auth::Scoped;
 
@@ -28,7 +28,8 @@ pub(super) async fn purchase(
 ) -> Result<Reply, ApiError> {
     let body = posted.value;
     let wanted = body.e164.or(body.number).or(body.phone_number);
-    let e164 = checks::number("e164", &checks::text("e164", wanted.as_deref(), 32)?)?;
+    let wanted = checks::text("e164", wanted.as_deref(), 32)?;
+    let e164 = checks::written_number("e164", &wanted, scope.account.country_rules())?;
     let own = scope.account.currency;
     if body.currency.is_some_and(|asked| !asked.is_empty() && !asked.eq_ignore_ascii_case(own.as_str())) {
         return Err(ApiError::field("currency", &format!("is {own}, the account's")));
@@ -66,17 +67,21 @@ pub(super) fn bought(outcome: &BuyOutcome, own: Currency) -> Result<&Number, Api
         }
         BuyOutcome::TooMany => {
             let words = "The account has as many numbers of this series as one person may have";
-            Err(ApiError::because(ErrorCode::Conflict, words))
+            Err(ApiError::because(ErrorCode::Conflict, words)
+                .hint("Release one of them first, or choose a number of another series."))
+        }
+        BuyOutcome::OwnedAlready => {
+            Err(ApiError::because(ErrorCode::Conflict, "The account has this number already")
+                .word("already_owned")
+                .hint("Nothing is to be done: see GET …/numbers."))
         }
         BuyOutcome::OtherCurrency { price } => {
             Err(ApiError::field("e164", &format!("is sold in {price}, and the account's currency is {own}")))
         }
         BuyOutcome::Insufficient { required, available, currency } => {
             let words = format!("Insufficient balance: {} {currency} needed", required.to_fixed(2));
-            Err(ApiError::because(ErrorCode::InsufficientBalance, words).details(json!({
-                "required": money(*required), "available": money(*available), "currency": currency,
-                "shortfall": money(*required - *available),
-            })))
+            let shortage = Shortage { required: *required, available: *available, currency: *currency };
+            Err(ApiError::because(ErrorCode::InsufficientBalance, words).details(shortage_details(shortage)))
         }
     }
 }

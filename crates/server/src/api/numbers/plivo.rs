@@ -213,7 +213,15 @@ async fn add(
 ) -> Result<Reply, ApiError> {
     let wanted = value.required(&["number", "numbers"], 32);
     value.check()?;
-    purchase(&state, &scope, checks::number("number", &wanted)?, request, value, &effect).await
+    purchase(
+        &state,
+        &scope,
+        checks::written_number("number", &wanted, scope.account.country_rules())?,
+        request,
+        value,
+        &effect,
+    )
+    .await
 }
 
 /// `POST …/Number/{e164}/`: another application, or none with `""`.
@@ -227,6 +235,7 @@ async fn update(
     let number = owned_number(&state, &scope, number_in_path(&e164)?).await?;
     let e164 = number.e164;
     let asked = application(&state, &scope, &mut value).await?;
+    value.check_known()?;
     let command = AttachApplication {
         e164,
         owner: scope.payer().clone(),

@@ -4,12 +4,13 @@ use axum::extract::{Path, State};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tandem_model::{E164, ErrorCode, Ids, Money, clock};
+use tandem_model::{E164, ErrorCode, Ids, Money, Shortage, clock};
 use tandem_store::resources::number::{
     CancelOutcome, CancelRelease, ReleaseNumber, ReleaseOutcome, ReleaseWhen,
 };
 
 use super::{number_in_path, owned_number, switch};
+use crate::api::error::shortage_details;
 use crate::api::json::{instant, money};
 use crate::api::{ApiError, AppState, Effect, Posted, Query, Reply};
 use crate::auth::Scoped;
@@ -71,7 +72,7 @@ pub(super) async fn order(
     let command = ReleaseNumber {
         e164,
         owner: scope.payer().clone(),
-        fee: if scope.account.currency == terms.currency { terms.release_fee } else { Money::ZERO },
+        fee: terms.release_fee_in(scope.account.currency),
         transaction: Ids::random(),
         when: if immediate { ReleaseWhen::Now } else { ReleaseWhen::At(ends) },
         quarantine_until: ends.saturating_add(terms.quarantine).unwrap_or(ends),
@@ -94,21 +95,24 @@ pub(super) fn released(outcome: &ReleaseOutcome) -> Result<Money, ApiError> {
             let words = "The number is being released already; cancel that, or ask for immediate=true";
             Err(ApiError::because(ErrorCode::Conflict, words)
                 .word("release_pending")
+                .hint("Cancel the release at …/cancel-release, or end the number now with immediate=true.")
                 .with("cooldown_ends_at", instant(*until)))
         }
         ReleaseOutcome::Committed { until } => {
             let words = format!("The number is rented until {}", instant(*until));
             Err(ApiError::because(ErrorCode::Conflict, words)
                 .word("minimum_commitment")
+                .hint("Release it once that instant has passed.")
                 .with("committed_until", instant(*until)))
         }
-        ReleaseOutcome::Insufficient { available, currency } => {
+        ReleaseOutcome::Insufficient { required, available, currency } => {
             let words = format!(
-                "Insufficient balance for the release fee: {} {currency} are there",
+                "Insufficient balance for the release fee of {} {currency}: {} {currency} are there",
+                required.to_fixed(2),
                 available.to_fixed(2)
             );
-            Err(ApiError::because(ErrorCode::InsufficientBalance, words)
-                .details(json!({ "available": money(*available), "currency": currency })))
+            let shortage = Shortage { required: *required, available: *available, currency: *currency };
+            Err(ApiError::because(ErrorCode::InsufficientBalance, words).details(shortage_details(shortage)))
         }
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn moved(outcome: &AssignSubOutcome, e164: E164) -> Result<Reply, Api
             let words = "The number has had calls lately: who called it must not reach somebody else";
             Err(ApiError::because(ErrorCode::Conflict, words)
                 .word("did_cool_off_in_effect")
+                .hint("Assign it once cool_off_until has passed.")
                 .with("cool_off_until", instant(*until))
                 .with("cool_off_remaining_seconds", json!(left)))
         }

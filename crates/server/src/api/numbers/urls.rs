@@ -47,6 +47,7 @@ pub(super) async fn update(
     changed.extend(put(&mut fields, "answer_url", "answer_method", &mut urls.answer).then_some("answer_url"));
     changed.extend(put(&mut fields, "input_url", "input_method", &mut urls.input).then_some("input_url"));
     changed.extend(put(&mut fields, "hangup_url", "hangup_method", &mut urls.hangup).then_some("hangup_url"));
+    fields.check_known()?;
     fields.check()?;
     let shown = view(e164, &urls);
     let command = PutNumberUrls {

@@ -142,6 +142,7 @@ pub(super) async fn export(
             let words = "An Export Historic Recording request is already in process. Try again once its letter has left.";
             Err(ApiError::because(ErrorCode::Conflict, words)
                 .status(StatusCode::FORBIDDEN)
+                .hint("Wait for the letter of the export before.")
                 .with("status", "failure"))
         }
     };

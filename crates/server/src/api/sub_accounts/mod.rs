@@ -53,6 +53,7 @@ fn not_found() -> ApiError {
 fn email_taken() -> ApiError {
     ApiError::because(ErrorCode::Conflict, "An account with this e-mail address exists")
         .word("email_taken")
+        .hint("Use another e-mail address, or go on with the account that has this one.")
         .details(json!({ "email": "is taken" }))
 }
 
@@ -143,7 +144,9 @@ fn refused(outcome: &CreateSubAccountOutcome) -> ApiError {
         CreateSubAccountOutcome::EmailTaken => email_taken(),
         CreateSubAccountOutcome::LimitReached => {
             let words = format!("An account may have {SUB_ACCOUNTS_MAX} sub-accounts and has them");
-            ApiError::because(ErrorCode::CapabilityMissing, words).word("max_sub_accounts_reached")
+            ApiError::because(ErrorCode::CapabilityMissing, words)
+                .word("max_sub_accounts_reached")
+                .hint("Delete one that is not used, or ask for more.")
         }
         CreateSubAccountOutcome::NoParent => parent::not_yours(),
         other => ApiError::internal(format!("a sub-account came to {other:?}")),
@@ -261,7 +264,9 @@ async fn end(parent: &Parent, id: &str, effect: &Effect, done: Reply) -> Result<
         RemoveSubAccountOutcome::NotFound => Err(not_found()),
         RemoveSubAccountOutcome::InUse(calls) => {
             let words = format!("The sub-account has {calls} live calls: end them first");
-            Err(ApiError::because(ErrorCode::Conflict, words).word("sub_account_in_use"))
+            Err(ApiError::because(ErrorCode::Conflict, words)
+                .word("sub_account_in_use")
+                .hint("End its calls first."))
         }
     };
     effect.run(&owner, command, answer).await

@@ -66,6 +66,7 @@ fn permissions(fields: &mut Fields) -> Given<Permissions> {
         Some(Value::Bool(flag)) => Ok(Some(*flag)),
         Some(_) => Err(()),
     };
+    fields.asked(&["permissions"]);
     let read = match fields.raw(&["permissions"]) {
         None => return Given::Absent,
         Some(Value::Null) => return Given::Null,
@@ -125,6 +126,7 @@ impl Change {
         if change.name == Given::Null {
             fields.refuse("name", "This field is required");
         }
+        fields.check_known()?;
         fields.check()?;
         Ok(change)
     }

@@ -40,10 +40,8 @@ async fn a_foreign_account_and_one_that_does_not_exist_answer_the_same() {
     let b = house.customer(&partner, "b@shop.example", 0).await;
     assert_eq!(house.get(&format!("/Account/{}/numbers", a.id), &a).await.status, 200, "its own");
     let mut answers = Vec::new();
-    for (path, who) in
-        [(b.id.as_str(), &a), ("MA_NOBODY0", &a), (partner.id.as_str(), &a), (a.id.as_str(), &partner)]
-    {
-        let mut answer = house.get(&format!("/Account/{path}/numbers"), who).await;
+    for path in [b.id.as_str(), "MA_NOBODY0", partner.id.as_str()] {
+        let mut answer = house.get(&format!("/Account/{path}/numbers"), &a).await;
         assert_eq!(answer.status, 403);
         answer.body.as_object_mut().unwrap().remove("api_id");
         answers.push(answer.body);
@@ -51,6 +49,10 @@ async fn a_foreign_account_and_one_that_does_not_exist_answer_the_same() {
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
     assert_eq!(answers[0]["message"], "Access denied: account ID mismatch");
     assert_eq!(answers[0]["code"], 403);
+    for path in [a.id.as_str(), "MA_NOBODY0", partner.id.as_str()] {
+        let answer = house.get(&format!("/Account/{path}/numbers"), &partner).await;
+        assert_eq!((answer.status, &answer.body["message"]), (403, &answers[0]["message"]), "{path}");
+    }
     let ledger = house.get(&format!("/Account/{}/transactions", b.id), &a).await;
     assert_eq!(ledger.body["error"], json!({"code": 403, "message": "Access denied: account ID mismatch"}));
     let nobody = Login { id: a.id.clone(), token: "x".to_owned() };

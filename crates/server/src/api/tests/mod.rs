@@ -14,6 +14,7 @@ mod paying;
 mod posts;
 mod recordings;
 mod sessions;
+mod stumbles;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;

@@ -59,8 +59,10 @@ async fn a_purchase_takes_number_and_price_together_and_never_more_than_there_is
         (&bought.body["number"]["setup_fee"], &bought.body["number"]["account_id"]),
         (&json!(100), &json!(customer.id))
     );
-    let gone = buy(json!({"e164": "+918045671200"})).await;
-    assert_eq!((gone.status, gone.body["error"].as_str()), (404, Some("not_found")));
+    let owned = buy(json!({"e164": "+918045671200"})).await;
+    assert_eq!((owned.status, owned.body["error"].as_str()), (409, Some("already_owned")));
+    let none = buy(json!({"e164": "+918045671999"})).await;
+    assert_eq!((none.status, none.body["error"].as_str()), (404, Some("not_found")));
     let poor = buy(json!({"number": "918045671201"})).await;
     assert_eq!((poor.status, poor.body["error"].as_str()), (402, Some("INSUFFICIENT_BALANCE")));
     assert_eq!(
@@ -328,7 +330,8 @@ async fn older_clients_buy_find_and_give_back_numbers_in_plivos_words() {
     );
     let bought = house.ask("POST", &at("/AvailablePrefix/912245671202/"), &customer, json!({})).await;
     assert_eq!((bought.status, bought.body["status"].as_str()), (201, Some("fulfilled")), "{}", bought.body);
-    assert_eq!(house.ask("POST", &at("/PhoneNumber/912245671202/"), &customer, json!({})).await.status, 404);
+    assert_eq!(house.ask("POST", &at("/PhoneNumber/912245671202/"), &customer, json!({})).await.status, 409);
+    assert_eq!(house.ask("POST", &at("/PhoneNumber/912245671999/"), &customer, json!({})).await.status, 404);
     assert_eq!(
         house.ask("POST", &at("/Number/"), &customer, json!({"number": "918045671201"})).await.status,
         201

@@ -46,6 +46,8 @@ pub enum BuyOutcome {
     Bought(Box<Number>),
     /// Not for sale.
     NotInInventory,
+    /// Who wants to buy it has it.
+    OwnedAlready,
     /// The account has as many numbers of this series as one person may have.
     TooMany,
     /// It is sold in another currency than the account's.
@@ -77,6 +79,9 @@ const GIVE_BACK: &str = "update number set account_id = null, sub_account = null
 const OFFER: &str = "select currency from number
   where e164 = $1 and account_id is null and status = 'active' and is_blocked = 0
     and (number_type = 'local' or cast($2 as bigint) = 1)";
+// A sub-account is not told of its parent's other numbers.
+const OWN: &str = "select e164 from number
+  where e164 = $1 and account_id = $2 and (cast($3 as text) is null or sub_account = $3)";
 const MOBILE: &str = "select count(*) as n from number where account_id = $1 and number_type = 'mobile'";
 
 impl Command for BuyNumber {
@@ -96,6 +101,7 @@ impl Command for BuyNumber {
             let Some(row) = tx.query_one(TAKE, &params).await? else {
                 return Ok(match tx.query_one(OFFER, &[self.e164.into(), by_operator.into()]).await? {
                     Some(offer) => BuyOutcome::OtherCurrency { price: offer.parsed("currency")? },
+                    None if tx.query_one(OWN, &params[..3]).await?.is_some() => BuyOutcome::OwnedAlready,
                     None => BuyOutcome::NotInInventory,
                 });
             };

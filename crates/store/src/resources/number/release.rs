@@ -64,6 +64,8 @@ pub enum ReleaseOutcome {
     },
     /// The account has not got the fee.
     Insufficient {
+        /// That fee.
+        required: Money,
         /// Balance − held + credit limit.
         available: Money,
         /// Its currency.
@@ -120,7 +122,7 @@ impl Command for ReleaseNumber {
                 match post(tx, &self.posting()).await? {
                     PostOutcome::Done { .. } => {}
                     PostOutcome::Insufficient { available, currency } => {
-                        return Ok(ReleaseOutcome::Insufficient { available, currency });
+                        return Ok(ReleaseOutcome::Insufficient { required: self.fee, available, currency });
                     }
                     // The transaction was minted for this command, and the owner has just been read.
                     other => return Err(StoreError::Data(format!("a release fee came to {other:?}"))),
