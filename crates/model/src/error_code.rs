@@ -48,7 +48,7 @@ error_codes! {
     CapabilityMissing = "CAPABILITY_MISSING", 403, 403, Forbidden, "This partner may not do that", "Ask the operator to grant the capability.";
     PermissionMissing = "PERMISSION_DENIED", 403, 403, Forbidden, "The sub-account may not do that", "Ask its main account to grant the permission.";
     KycRequired = "KYC_REQUIRED", 403, 403, Forbidden, "KYC is not complete", "Complete the account's KYC.";
-    ValidationError = "VALIDATION_ERROR", 400, 400, InvalidDestination, "A field is missing or malformed", "Correct the fields named in details.";
+    ValidationError = "VALIDATION_ERROR", 400, 400, InvalidDestination, "A field is missing or malformed", "Correct what the message names.";
     NotFound = "NOT_FOUND", 404, 404, Unallocated, "No such resource", "Check the id.";
     TrunkNotFound = "TRUNK_NOT_FOUND", 404, 404, RoutingError, "No trunk with that id or domain", "Check the trunk id or domain.";
     TrunkDisabled = "TRUNK_DISABLED", 403, 403, Forbidden, "The trunk is disabled", "Enable the trunk.";

@@ -39,6 +39,8 @@ pub struct Platform {
     pub api: String,
     /// SIP.
     pub sip: SocketAddr,
+    /// SIP over TLS, if it listens there.
+    sip_tls: Option<String>,
     /// From start to ready, the last time.
     pub ready_in: Duration,
     _folder: Option<TempDir>,
@@ -58,7 +60,7 @@ impl Platform {
             }
         };
         let binary = binary.as_ref().to_owned();
-        let started = launch(&binary, &data, &options, "127.0.0.1:0", "127.0.0.1:0");
+        let started = launch(&binary, &data, &options, "127.0.0.1:0", "127.0.0.1:0", None);
         Self {
             binary,
             options,
@@ -66,6 +68,7 @@ impl Platform {
             data,
             api: started.api,
             sip: started.sip,
+            sip_tls: started.sip_tls,
             ready_in: started.ready_in,
             _folder: folder,
         }
@@ -101,7 +104,9 @@ impl Platform {
     /// Starts it again on the same ports and data.
     pub fn restart(&mut self) {
         let api = self.api.trim_start_matches("http://").to_owned();
-        let started = launch(&self.binary, &self.data, &self.options, &api, &self.sip.to_string());
+        // Left to itself it would take the port after that of UDP, which may be anybody's here.
+        let tls = self.sip_tls.as_deref();
+        let started = launch(&self.binary, &self.data, &self.options, &api, &self.sip.to_string(), tls);
         self.child = started.child;
         self.ready_in = started.ready_in;
     }
@@ -173,10 +178,18 @@ struct Started {
     child: Child,
     api: String,
     sip: SocketAddr,
+    sip_tls: Option<String>,
     ready_in: Duration,
 }
 
-fn launch(binary: &Path, data: &Path, options: &PlatformOptions, api: &str, sip: &str) -> Started {
+fn launch(
+    binary: &Path,
+    data: &Path,
+    options: &PlatformOptions,
+    api: &str,
+    sip: &str,
+    tls: Option<&str>,
+) -> Started {
     let began: Instant = clock::monotonic();
     let log = std::fs::OpenOptions::new()
         .create(true)
@@ -191,6 +204,7 @@ fn launch(binary: &Path, data: &Path, options: &PlatformOptions, api: &str, sip:
         .args(options.database.iter().flat_map(|url| ["--database", url]))
         .args(options.node.iter().flat_map(|name| ["--node", name]))
         .args(&options.arguments)
+        .envs(tls.map(|tls| ("TANDEM_SIP__TLS_LISTEN", tls)))
         .envs(options.environment.iter().cloned())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -209,6 +223,7 @@ fn launch(binary: &Path, data: &Path, options: &PlatformOptions, api: &str, sip:
         child,
         api: ready["api"].as_str().expect("api").to_owned(),
         sip: ready["sip"].as_str().and_then(|sip| sip.parse().ok()).expect("sip"),
+        sip_tls: ready["sip_tls"].as_str().map(str::to_owned),
         ready_in: clock::monotonic().duration_since(began),
     }
 }
