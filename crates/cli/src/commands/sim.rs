@@ -30,6 +30,9 @@ fn print_table(arguments: &Arguments) {
     });
 }
 
+/// What a call ends with that nobody answered (RFC 3261 §8.1.3.1).
+const NO_ANSWER: u16 = 408;
+
 async fn serve(arguments: &Arguments, options: &SimCarrier) -> anyhow::Result<()> {
     let platform = options.platform.parse().with_context(|| format!("--platform {}", options.platform))?;
     let listen = options.listen.parse().with_context(|| format!("--listen {}", options.listen))?;
@@ -72,6 +75,10 @@ async fn serve(arguments: &Arguments, options: &SimCarrier) -> anyhow::Result<()
         });
         if options.once {
             carrier.shutdown().await;
+            anyhow::ensure!(
+                outcome.status.code != NO_ANSWER,
+                "no answer from {platform}: name where the platform's SIP listens with --platform HOST:PORT"
+            );
             return Ok(());
         }
     }

@@ -186,7 +186,7 @@ fn filter(fields: &mut Fields) -> Result<RecordFilter, ApiError> {
         search: text(&["search"]),
         ..RecordFilter::default()
     };
-    let dates = (text(&["start_date"]), text(&["end_date"]));
+    let dates = (text(&["start_date", "from_date"]), text(&["end_date", "to_date"]));
     let bridge = text(&["bridge_uuid"]);
     let direction = fields.word(&["call_direction", "direction"], &["inbound", "outbound"]).value();
     filter.direction = direction.map(|word| match word {

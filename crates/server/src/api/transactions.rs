@@ -31,7 +31,9 @@ pub(super) fn routes() -> Routes {
 struct Filters {
     page: Option<i64>,
     per_page: Option<i64>,
+    #[serde(alias = "start_date")]
     from_date: Option<String>,
+    #[serde(alias = "end_date")]
     to_date: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,

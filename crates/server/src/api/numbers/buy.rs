@@ -63,7 +63,9 @@ pub(super) fn bought(outcome: &BuyOutcome, own: Currency) -> Result<&Number, Api
     match outcome {
         BuyOutcome::Bought(number) => Ok(number),
         BuyOutcome::NotInInventory => {
-            Err(ApiError::not_found("number not found in inventory").word("not_found"))
+            Err(ApiError::not_found("number not found in inventory").word("not_found").hint(
+                "It is unknown here, somebody else's, or resting after its release; GET …/inventory/numbers lists what is for sale.",
+            ))
         }
         BuyOutcome::TooMany => {
             let words = "The account has as many numbers of this series as one person may have";

@@ -149,6 +149,7 @@ async fn a_transfer_shows_on_both_ledgers_or_on_neither() {
         ("description=JUNE", 1),
         ("reference=ptc:", 1),
         ("from_date=2100-01-01", 0),
+        ("start_date=2100-01-01", 0),
         ("to_date=2100-01-01", 1),
         ("transaction_id=x", 0),
         ("reference_type=cdr", 0),
