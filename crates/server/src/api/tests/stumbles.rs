@@ -49,9 +49,9 @@ async fn who_lacks_the_release_fee_is_told_how_much_and_the_tier_shows_it() {
 async fn a_number_one_has_is_not_said_to_be_unknown() {
     let (house, partner, customer) = owner().await;
     refused(&buy(&house, &customer, ONE).await, 409, "already_owned", "Nothing is to be done");
-    refused(&buy(&house, &customer, "+918045679999").await, 404, "not_found", "Check the id");
+    refused(&buy(&house, &customer, "+918045679999").await, 404, "not_found", "lists what is for sale");
     let other = house.customer(&partner, "b@shop.example", 100).await;
-    refused(&buy(&house, &other, ONE).await, 404, "not_found", "Check the id");
+    refused(&buy(&house, &other, ONE).await, 404, "not_found", "lists what is for sale");
 }
 
 #[tokio::test]
