@@ -14,7 +14,7 @@ use tandem_media::PlayItem;
 use tokio::sync::{mpsc, oneshot};
 
 use super::event::MediaEvent;
-use super::leg::{CommandError, Flow, LegMedia, RecordRequest};
+use super::leg::{CommandError, Flow, LegMedia, RecordName, RecordRequest, Recorded};
 use super::plane::MediaKey;
 use super::poller::Waker;
 use super::report::LegReport;
@@ -47,7 +47,8 @@ pub(super) enum LegCommand {
     Bridge(MediaKey, Flow),
     Unbridge,
     Record(Box<RecordRequest>),
-    StopRecording,
+    StopRecording(RecordName),
+    PauseRecording(RecordName, Recorded),
     Report(oneshot::Sender<LegReport>),
 }
 

@@ -11,10 +11,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tandem_media::dtmf::{Digit, DigitsError};
+use tandem_media::energy::SILENCE_DBFS;
 use tandem_media::{PlayId, PlayoutError};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::leg::{RecordName, RecordRequest};
 use super::plane::MediaKey;
 
 /// Slots of a session's event channel.
@@ -81,11 +83,6 @@ pub enum MediaEvent {
         /// What there is.
         end: Box<RecordEnd>,
     },
-    /// The recorded peer has been silent for [`super::RecordRequest::silence`]; reported once.
-    RecordingSilent {
-        /// On which leg.
-        leg: MediaKey,
-    },
 }
 
 /// How a queued item ended.
@@ -99,9 +96,26 @@ pub enum PlayEnd {
     Refused(PlayoutError),
 }
 
+/// Why a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordStop {
+    /// It was stopped.
+    Asked,
+    /// Its leg was closed.
+    LegClosed,
+    /// The peer was silent for [`super::RecordRequest::silence`].
+    Silence,
+    /// It is [`super::RecordRequest::max_length`] long.
+    MaxLength,
+}
+
 /// A finished recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordEnd {
+    /// Its name.
+    pub name: RecordName,
+    /// Why it ended.
+    pub stop: RecordStop,
     /// The file.
     pub path: PathBuf,
     /// Its length in time.
@@ -116,6 +130,23 @@ pub struct RecordEnd {
     pub frames_dropped: u64,
     /// Why the file is short or missing; `None` for a good one.
     pub error: Option<String>,
+}
+
+impl RecordEnd {
+    /// Of a recording that was not begun.
+    pub(super) fn refused(request: RecordRequest, error: &str) -> Self {
+        Self {
+            name: request.name,
+            stop: RecordStop::Asked,
+            path: request.path,
+            length: Duration::ZERO,
+            bytes: 0,
+            received_dbfs: SILENCE_DBFS as f32,
+            sent_dbfs: SILENCE_DBFS as f32,
+            frames_dropped: 0,
+            error: Some(error.to_owned()),
+        }
+    }
 }
 
 /// What may be done with an event when its channel is full.
@@ -134,8 +165,7 @@ impl MediaEvent {
             Self::DigitsSent { .. }
             | Self::PlaybackDone { .. }
             | Self::MediaTimeout { .. }
-            | Self::RecordingDone { .. }
-            | Self::RecordingSilent { .. } => Weight::Ending,
+            | Self::RecordingDone { .. } => Weight::Ending,
         }
     }
 }

@@ -69,16 +69,37 @@ pub enum Flow {
     Onward,
 }
 
+/// Recordings of one leg at a time; one more is refused.
+pub const MAX_RECORDINGS: usize = 16;
+
+/// Names a recording of a leg among those of its session. Whoever starts it chooses the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RecordName(pub u64);
+
 /// A recording of one leg: what its peer says on the caller's channel (left), what its peer hears
-/// on the callee's (right), so that one tapped leg holds both sides of a bridge and of an IVR.
+/// on the callee's (right), so that one tapped leg holds both sides of a bridge and of an IVR. In
+/// mono the two are added up.
 #[derive(Clone, Debug)]
 pub struct RecordRequest {
+    /// Its name.
+    pub name: RecordName,
     /// The file; created, or truncated.
     pub path: PathBuf,
     /// Encoding and channels.
     pub format: RecordFormat,
-    /// Report [`super::MediaEvent::RecordingSilent`] after the peer was silent this long.
+    /// It ends after the peer was silent this long.
     pub silence: Option<Duration>,
+    /// It ends when it is this long, pauses not counted.
+    pub max_length: Option<Duration>,
+}
+
+/// Whether a recording goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// Everything is left out from here on.
+    Pause,
+    /// It goes on.
+    Resume,
 }
 
 /// Why a command was not queued.
@@ -168,14 +189,20 @@ impl RtpLeg {
         self.command(LegCommand::Unbridge)
     }
 
-    /// Starts recording; a recording already running on this leg ends first.
+    /// Starts a recording beside those that run already, up to [`MAX_RECORDINGS`]. Its end comes as
+    /// [`super::MediaEvent::RecordingDone`], that of one too many at once.
     pub fn record(&self, request: RecordRequest) -> Result<(), CommandError> {
         self.command(LegCommand::Record(Box::new(request)))
     }
 
-    /// Ends the recording; [`super::MediaEvent::RecordingDone`] comes when the file is complete.
-    pub fn stop_recording(&self) -> Result<(), CommandError> {
-        self.command(LegCommand::StopRecording)
+    /// Ends a recording; [`super::MediaEvent::RecordingDone`] comes when the file is complete.
+    pub fn stop_recording(&self, name: RecordName) -> Result<(), CommandError> {
+        self.command(LegCommand::StopRecording(name))
+    }
+
+    /// Interrupts a recording, or lets it go on. What was said meanwhile is not in the file, not even as silence.
+    pub fn pause_recording(&self, name: RecordName, recorded: Recorded) -> Result<(), CommandError> {
+        self.command(LegCommand::PauseRecording(name, recorded))
     }
 
     /// Current figures; `None` if the worker is overloaded or gone.
@@ -186,7 +213,7 @@ impl RtpLeg {
     }
 
     /// Closes the leg at once (never lost, never blocks); await the result for the final figures.
-    /// A running recording ends; its ports rest in quarantine.
+    /// Running recordings end; its ports rest in quarantine.
     pub fn close(mut self) -> impl Future<Output = Option<LegReport>> + Send + 'static {
         let (sender, receiver) = oneshot::channel();
         self.latch_close(Some(sender));

@@ -24,7 +24,10 @@ mod worker;
 mod tests;
 
 pub use command::Wake;
-pub use event::{EVENT_CAPACITY, MediaEvent, PlayEnd, RecordEnd, event_channel};
-pub use leg::{CommandError, Flow, LegMedia, RecordRequest, ReflectionGuard, RtpLeg};
+pub use event::{EVENT_CAPACITY, MediaEvent, PlayEnd, RecordEnd, RecordStop, event_channel};
+pub use leg::{
+    CommandError, Flow, LegMedia, MAX_RECORDINGS, RecordName, RecordRequest, Recorded, ReflectionGuard,
+    RtpLeg,
+};
 pub use plane::{MAX_THREADS, MediaKey, MediaPlane, MediaPlaneConfig, OpenError, OpenLeg, StartError};
 pub use report::LegReport;

@@ -10,9 +10,9 @@ use tandem_sip::{LegId, Outcome, SnapshotState};
 
 use super::leg::Stage;
 use super::negotiate::{AudioError, codecs_like, leg_media};
-use super::record::{Disposition, Moment};
+use super::record::{Disposition, Moment, OpenRecording};
 use super::{Done, Session};
-use crate::rtp::{MediaKey, OpenLeg, RecordRequest, RtpLeg};
+use crate::rtp::{MediaKey, OpenLeg, RecordName, RecordRequest, RtpLeg};
 
 impl Session {
     /// `Effect::Answer`: everything but the 200, which waits for the store.
@@ -202,33 +202,37 @@ impl Session {
     }
 
     /// Starts the recording of an admitted call: on A's media, where the caller is left and the callee
-    /// right, unless A is being recorded already.
+    /// right.
     pub(super) fn start_recording(&mut self, position: usize) {
         let Some(leg) = self.legs.get(position) else { return };
         let Some(recording) = leg.record.as_ref().and_then(|record| record.recording.clone()) else { return };
-        let a_is_free = self.legs.iter().enumerate().all(|(other, leg)| {
-            let recorded = leg.record.as_ref().is_some_and(|record| record.recording.is_some());
-            !leg.taps_a && (other == position || other > 0 || !recorded)
-        });
-        let taps_a = position > 0 && a_is_free && self.legs[0].media.is_some();
-        let Some(media) = self.legs[if taps_a { 0 } else { position }].media.as_ref() else { return };
+        let tapped = if self.legs[0].media.is_some() { 0 } else { position };
+        let name = self.next_recording();
+        let Some(media) = self.legs[tapped].media.as_ref() else { return };
         let format = RecordFormat { encoding: Encoding::Pcm16, channels: Channels::Stereo };
-        match media.record(RecordRequest { path: recording.path, format, silence: None }) {
+        let request = RecordRequest { name, path: recording.path, format, silence: None, max_length: None };
+        match media.record(request) {
             Ok(()) => {
-                let leg = &mut self.legs[position];
-                leg.taps_a = taps_a;
-                if let Some(record) = leg.record.as_deref_mut() {
-                    record.recording_open = true;
+                if let Some(record) = self.legs[position].record.as_deref_mut() {
+                    record.recording_open = Some(OpenRecording { name, tapped });
                 }
             }
             Err(error) => tracing::error!(call_id = %self.call_id(), %error, "a recording did not start"),
         }
     }
 
-    /// Ends the recording of a leg that ran on A's media.
-    pub(super) fn stop_recording_of_a(&self) {
-        if let Some(Err(error)) = self.legs.first().and_then(|a| a.media.as_ref()).map(RtpLeg::stop_recording)
-        {
+    /// A name no recording of this session had.
+    pub(super) fn next_recording(&mut self) -> RecordName {
+        self.last_recording += 1;
+        RecordName(self.last_recording)
+    }
+
+    /// Ends the recording of an admitted call that is over, if its media goes on.
+    pub(super) fn stop_recording_of(&self, position: usize) {
+        let record = self.legs.get(position).and_then(|leg| leg.record.as_deref());
+        let Some(open) = record.and_then(|record| record.recording_open) else { return };
+        let media = self.legs.get(open.tapped).and_then(|leg| leg.media.as_ref());
+        if let Some(Err(error)) = media.map(|media| media.stop_recording(open.name)) {
             tracing::error!(call_id = %self.call_id(), %error, "a recording was not stopped");
         }
     }

@@ -241,6 +241,7 @@ impl Session {
             settling: false,
             settle_deadline: None,
             is_bridge: false,
+            last_recording: 0,
         }
     }
 

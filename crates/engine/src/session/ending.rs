@@ -122,10 +122,8 @@ impl Session {
             record.close(end, disposition);
             self.shard.falls_silent(record.facts.call);
         }
-        let (media, taps_a) = (leg.media.take(), leg.taps_a);
-        if taps_a {
-            self.stop_recording_of_a();
-        }
+        let media = leg.media.take();
+        self.stop_recording_of(position);
         for sip in branches {
             self.seat.drop_sip(sip);
         }
@@ -150,14 +148,15 @@ impl Session {
             let ready = leg.record.as_ref().is_some_and(|record| {
                 leg.stage == Stage::Over
                     && !record.settled
-                    && (!record.recording_open || self.past_grace(record.ended.map(|m| m.instant), now))
+                    && (record.recording_open.is_none()
+                        || self.past_grace(record.ended.map(|m| m.instant), now))
             });
             if ready {
                 self.settle(position);
             }
         }
         let Some(a) = self.legs.first().filter(|_| self.finished.is_some() && !self.settling) else { return };
-        let recording = a.record.as_ref().is_some_and(|record| record.recording_open);
+        let recording = a.record.as_ref().is_some_and(|record| record.recording_open.is_some());
         let sharing = self.is_bridge && self.legs.iter().any(super::leg::Leg::is_alive);
         let open = a.is_alive() || recording || sharing;
         if !open || self.settle_deadline.is_some_and(|at| at <= now) {

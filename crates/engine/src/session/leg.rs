@@ -75,8 +75,6 @@ pub(crate) struct Leg {
     pub(crate) ack_body: Vec<u8>,
     pub(crate) media: Option<RtpLeg>,
     pub(crate) place: PeerPlace,
-    /// Its recording runs on A's media, where the caller is left and the callee right.
-    pub(crate) taps_a: bool,
     /// Digits being sent, for the fall back to INFO.
     pub(crate) dialling_digits: String,
     /// Digits that wait for the answer to the INFO before them.
@@ -106,7 +104,6 @@ impl Leg {
             ack_body: Vec::new(),
             media: None,
             place: PeerPlace::Public,
-            taps_a: false,
             dialling_digits: String::new(),
             info_digits: VecDeque::new(),
         }

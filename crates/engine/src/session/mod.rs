@@ -127,6 +127,7 @@ pub(crate) struct Session {
     settle_deadline: Option<Instant>,
     /// A B leg shares A's record (trunk call).
     is_bridge: bool,
+    last_recording: u64,
 }
 
 impl Session {
@@ -166,7 +167,8 @@ impl Session {
         let settle = self.settle_deadline.filter(|_| !self.settling);
         let grace = self.shard.config.timing.settle_grace;
         let unsettled = self.legs.iter().filter(|leg| !leg.is_alive()).filter_map(|leg| {
-            let record = leg.record.as_ref().filter(|record| !record.settled && record.recording_open)?;
+            let record =
+                leg.record.as_ref().filter(|record| !record.settled && record.recording_open.is_some())?;
             Some(record.ended?.instant + grace)
         });
         let legs = legs.into_iter().chain(unsettled).min();

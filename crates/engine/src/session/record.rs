@@ -13,7 +13,7 @@ use tandem_model::ports::{Admission, RecordingSpec};
 use tandem_model::{CallEnd, CallFacts, CallId, LegQuality, clock};
 
 use super::meter::Meter;
-use crate::rtp::LegReport;
+use crate::rtp::{LegReport, RecordName};
 
 /// Longest pause between two tries to store an end.
 const MAX_RETRY_PAUSE: Duration = Duration::from_mins(1);
@@ -65,6 +65,14 @@ impl Moment {
     }
 }
 
+/// A recording under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenRecording {
+    pub(crate) name: RecordName,
+    /// The leg on whose media it runs, by its place.
+    pub(crate) tapped: usize,
+}
+
 /// One admitted call in the making.
 pub(crate) struct Record {
     pub(crate) facts: CallFacts,
@@ -87,7 +95,7 @@ pub(crate) struct Record {
     pub(crate) codec: Option<&'static str>,
     pub(crate) answered_while_cancelling: bool,
     /// A recording was started and is not complete on disk yet.
-    pub(crate) recording_open: bool,
+    pub(crate) recording_open: Option<OpenRecording>,
     /// A recording is complete on disk.
     pub(crate) recorded: bool,
     /// It has been handed to the store.
@@ -125,7 +133,7 @@ impl Record {
             bridge: None,
             codec: None,
             answered_while_cancelling: false,
-            recording_open: false,
+            recording_open: None,
             recorded: false,
             settled: false,
             closings: Vec::new(),

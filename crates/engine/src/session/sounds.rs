@@ -152,7 +152,6 @@ impl Session {
                 }
             }
             MediaEvent::RecordingDone { end, .. } => self.on_recording_done(&end),
-            MediaEvent::RecordingSilent { .. } => {}
         }
     }
 
@@ -169,9 +168,9 @@ impl Session {
             .legs
             .iter_mut()
             .filter_map(|leg| leg.record.as_deref_mut())
-            .find(|record| record.recording.as_ref().is_some_and(|recording| recording.path == end.path));
+            .find(|record| record.recording_open.is_some_and(|open| open.name == end.name));
         let Some(record) = record else { return };
-        record.recording_open = false;
+        record.recording_open = None;
         record.recorded = end.error.is_none();
         if let Some(error) = &end.error {
             tracing::error!(call_id = %record.facts.call, %error, "a recording is not complete");

@@ -50,6 +50,12 @@ impl RecordFormat {
         self.encoding.sample_bytes() * self.channels.count()
     }
 
+    /// Bytes of so much audio, whole moments only.
+    pub fn bytes_of(self, length: std::time::Duration) -> u64 {
+        let moments = length.as_millis() * u128::from(SAMPLE_RATE) / 1_000;
+        u64::try_from(moments).unwrap_or(u64::MAX).saturating_mul(u64::from(self.frame_bytes()))
+    }
+
     fn header_len(self) -> u32 {
         match self.encoding {
             Encoding::Pcm16 => PCM_HEADER,

@@ -14,8 +14,8 @@ use tandem_media::wav::WavWriter;
 use tandem_media::{Codec, Side, Tap};
 use tokio::sync::mpsc;
 
-use super::super::event::{MediaEvent, RecordEnd};
-use super::super::leg::RecordRequest;
+use super::super::event::{MediaEvent, RecordEnd, RecordStop};
+use super::super::leg::{RecordRequest, Recorded};
 use super::super::plane::MediaKey;
 use super::{Beginning, Frame};
 
@@ -40,7 +40,11 @@ pub(super) struct Recording {
     received: Level,
     sent: Level,
     last_loud: Instant,
-    silence_reported: bool,
+    going: Recorded,
+    /// Bytes until it is as long as it may be.
+    left: Option<u64>,
+    /// Frames missed before the last pause.
+    missed: u64,
 }
 
 /// Mean power of many frames.
@@ -55,6 +59,7 @@ impl Recording {
         let Beginning { at, leg, request, events, .. } = beginning;
         let writer = WavWriter::new(request.format);
         let file = create(&request.path, &writer.header()).map_err(|error| error.to_string());
+        let left = request.max_length.map(|length| request.format.bytes_of(length));
         Self {
             leg,
             events,
@@ -67,7 +72,9 @@ impl Recording {
             received: Level::default(),
             sent: Level::default(),
             last_loud: at,
-            silence_reported: false,
+            going: Recorded::Resume,
+            left,
+            missed: 0,
         }
     }
 
@@ -81,6 +88,9 @@ impl Recording {
 
     /// Places one packet's audio.
     pub(super) fn place(&mut self, frame: &Frame) {
+        if self.going == Recorded::Pause {
+            return;
+        }
         // After a stall of the disk the frames in hand may span more time than the tap holds.
         if frame.at >= self.tap.deadline() {
             self.tap.drain(frame.at, &mut self.pending);
@@ -98,24 +108,42 @@ impl Recording {
         }
     }
 
-    /// The regular work between frames.
-    pub(super) fn round(&mut self, now: Instant) -> Option<MediaEvent> {
+    /// Interrupts it, or lets it go on.
+    pub(super) fn pause(&mut self, at: Instant, recorded: Recorded) {
+        match (self.going, recorded) {
+            (Recorded::Resume, Recorded::Pause) => self.tap.finish(at, &mut self.pending),
+            (Recorded::Pause, Recorded::Resume) => {
+                self.missed += self.tap.missed();
+                self.tap = Tap::new(at, self.request.format);
+                self.last_loud = at;
+            }
+            _ => return,
+        }
+        self.going = recorded;
+    }
+
+    /// The regular work between frames; says why it is over, if it is.
+    pub(super) fn round(&mut self, now: Instant) -> Option<RecordStop> {
+        if self.going == Recorded::Pause {
+            return None;
+        }
         self.tap.drain(now, &mut self.pending);
+        if self.left.is_some_and(|left| self.pending.len() as u64 >= left) {
+            return Some(RecordStop::MaxLength);
+        }
         if now.saturating_duration_since(self.flushed) >= FLUSH_EVERY {
             self.flushed = now;
             self.write();
         }
         let silence = self.request.silence?;
-        if self.silence_reported || now.saturating_duration_since(self.last_loud) < silence {
-            return None;
-        }
-        self.silence_reported = true;
-        Some(MediaEvent::RecordingSilent { leg: self.leg })
+        (now.saturating_duration_since(self.last_loud) >= silence).then_some(RecordStop::Silence)
     }
 
     /// Completes the file.
-    pub(super) fn finish(mut self, at: Instant, frames_dropped: u64) -> RecordEnd {
-        self.tap.finish(at, &mut self.pending);
+    pub(super) fn finish(mut self, at: Instant, stop: RecordStop, frames_dropped: u64) -> RecordEnd {
+        if self.going == Recorded::Resume {
+            self.tap.finish(at, &mut self.pending);
+        }
         self.write();
         let closed = match &mut self.file {
             Ok(file) => close(file, &self.writer).map_err(|error| error.to_string()),
@@ -126,17 +154,23 @@ impl Recording {
             Err(error) => (0, Some(error)),
         };
         RecordEnd {
+            name: self.request.name,
+            stop,
             path: self.request.path,
             length: Duration::from_millis(self.writer.duration_ms()),
             bytes,
             received_dbfs: self.received.dbfs(),
             sent_dbfs: self.sent.dbfs(),
-            frames_dropped: frames_dropped + self.tap.missed(),
+            frames_dropped: frames_dropped + self.missed + self.tap.missed(),
             error,
         }
     }
 
     fn write(&mut self) {
+        if let Some(left) = &mut self.left {
+            self.pending.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+            *left -= self.pending.len() as u64;
+        }
         if let Ok(file) = &mut self.file {
             let fit = self.writer.reserve(self.pending.len());
             let audio = self.pending.get(..fit).unwrap_or_default();

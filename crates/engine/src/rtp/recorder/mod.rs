@@ -15,8 +15,8 @@ use smallvec::SmallVec;
 use tandem_media::{Codec, Side};
 use tokio::sync::mpsc;
 
-use super::event::MediaEvent;
-use super::leg::RecordRequest;
+use super::event::{MediaEvent, RecordStop};
+use super::leg::{RecordRequest, Recorded};
 use super::plane::MediaKey;
 
 pub(super) use thread::RecorderThread;
@@ -54,7 +54,8 @@ struct Beginning {
 enum Order {
     Begin(Box<Beginning>),
     Frame(Frame),
-    End { id: RecordingId, at: Instant, frames_dropped: u64 },
+    Pause { id: RecordingId, at: Instant, recorded: Recorded },
+    End { id: RecordingId, at: Instant, stop: RecordStop, frames_dropped: u64 },
 }
 
 #[derive(Debug, Default)]
@@ -105,10 +106,15 @@ impl RecorderQueue {
         true
     }
 
-    /// Ends a recording.
-    pub(super) fn end(&self, at: Instant, id: RecordingId, frames_dropped: u64) {
+    /// Interrupts a recording, or lets it go on.
+    pub(super) fn pause(&self, at: Instant, id: RecordingId, recorded: Recorded) {
+        self.shared.lock().orders.push(Order::Pause { id, at, recorded });
+    }
+
+    /// Ends a recording; one that ended by itself is not there any more.
+    pub(super) fn end(&self, at: Instant, id: RecordingId, stop: RecordStop, frames_dropped: u64) {
         let mut waiting = self.shared.lock();
-        waiting.orders.push(Order::End { id, at, frames_dropped });
+        waiting.orders.push(Order::End { id, at, stop, frames_dropped });
         self.shared.changed.notify_one();
     }
 }
@@ -141,7 +147,7 @@ mod tests {
             assert!(queue.push(frame()));
         }
         assert!(!queue.push(frame()));
-        queue.end(at, RecordingId(0), 1);
+        queue.end(at, RecordingId(0), RecordStop::Asked, 1);
         assert_eq!(queue.shared.lock().orders.len(), MAX_FRAMES + 1);
     }
 }

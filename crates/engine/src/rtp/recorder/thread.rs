@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tandem_model::clock;
 
-use super::super::event::{MediaEvent, Outbox};
+use super::super::event::{MediaEvent, Outbox, RecordStop};
 use super::file::Recording;
 use super::{Order, RecorderQueue, RecordingId, Shared};
 
@@ -64,9 +64,14 @@ impl Recorder {
                 self.carry_out(order);
             }
             let now = clock::monotonic();
-            for recording in self.active.values_mut() {
-                if let Some(event) = recording.round(now) {
-                    self.outbox.send(recording.events(), event);
+            let due: Vec<_> = self
+                .active
+                .iter_mut()
+                .filter_map(|(id, recording)| Some((*id, recording.round(now)?)))
+                .collect();
+            for (id, stop) in due {
+                if let Some(recording) = self.active.remove(&id) {
+                    self.complete(recording, now, stop, 0);
                 }
             }
             self.outbox.retry();
@@ -76,7 +81,7 @@ impl Recorder {
         }
         let now = clock::monotonic();
         for (_, recording) in std::mem::take(&mut self.active) {
-            self.complete(recording, now, 0);
+            self.complete(recording, now, RecordStop::LegClosed, 0);
         }
     }
 
@@ -108,17 +113,22 @@ impl Recorder {
                     recording.place(&frame);
                 }
             }
-            Order::End { id, at, frames_dropped } => {
+            Order::Pause { id, at, recorded } => {
+                if let Some(recording) = self.active.get_mut(&id) {
+                    recording.pause(at, recorded);
+                }
+            }
+            Order::End { id, at, stop, frames_dropped } => {
                 if let Some(recording) = self.active.remove(&id) {
-                    self.complete(recording, at, frames_dropped);
+                    self.complete(recording, at, stop, frames_dropped);
                 }
             }
         }
     }
 
-    fn complete(&mut self, recording: Recording, at: Instant, frames_dropped: u64) {
+    fn complete(&mut self, recording: Recording, at: Instant, stop: RecordStop, frames_dropped: u64) {
         let (leg, events) = (recording.leg(), recording.events().clone());
-        let end = recording.finish(at, frames_dropped);
+        let end = recording.finish(at, stop, frames_dropped);
         if let Some(error) = &end.error {
             tracing::warn!(path = %end.path.display(), %error, "a recording is incomplete");
         }

@@ -65,8 +65,13 @@ impl Worker {
             LegCommand::Media(command) => self.on_media_command(now, slot, command),
             LegCommand::Bridge(other, flow) => self.bridge(slot, other, flow),
             LegCommand::Unbridge => self.unbridge(slot),
-            LegCommand::Record(request) => leg.start_recording(now, *request, &self.recorder),
-            LegCommand::StopRecording => leg.stop_recording(now, &self.recorder),
+            LegCommand::Record(request) => {
+                leg.start_recording(now, *request, &self.recorder, &mut self.outbox);
+            }
+            LegCommand::StopRecording(name) => leg.stop_recording(now, name, &self.recorder),
+            LegCommand::PauseRecording(name, recorded) => {
+                leg.pause_recording(now, name, recorded, &self.recorder);
+            }
             LegCommand::Report(to) => {
                 // A session that no longer waits is no error.
                 let _ = to.send(leg.report());
@@ -186,7 +191,7 @@ impl Worker {
             }
         }
         leg.drain(now, &mut self.outbox);
-        leg.stop_recording(now, &self.recorder);
+        leg.stop_recordings(now, &self.recorder);
         let (port, report) = (leg.port, leg.report());
         // Closing a socket takes it out of the poll; only then may its port rest.
         drop(leg);

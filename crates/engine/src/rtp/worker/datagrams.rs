@@ -54,7 +54,7 @@ impl Worker {
         leg.guard.prove();
         if let Some(incoming) = &incoming {
             leg.accepted(now, source, incoming, &mut self.outbox);
-            if leg.recording.is_some()
+            if !leg.recordings.is_empty()
                 && let PayloadKind::Audio(codec) = incoming.kind
             {
                 leg.tap(now, Side::Caller, incoming.packet, codec, datagram, &self.recorder);

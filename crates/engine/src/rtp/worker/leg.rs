@@ -10,8 +10,8 @@ use tandem_media::{Bridge, Codec, Incoming, LegEvent, LegStats, MediaLeg, Payloa
 use tokio::sync::mpsc;
 
 use super::super::command::{MediaCommand, Opening};
-use super::super::event::{Delivery, MediaEvent, Outbox, PlayEnd};
-use super::super::leg::RecordRequest;
+use super::super::event::{Delivery, MediaEvent, Outbox, PlayEnd, RecordEnd, RecordStop};
+use super::super::leg::{MAX_RECORDINGS, RecordName, RecordRequest, Recorded};
 use super::super::plane::MediaKey;
 use super::super::recorder::{Frame, RecorderQueue, RecordingId};
 use super::super::report::LegReport;
@@ -31,7 +31,7 @@ pub(super) struct Leg {
     pub(super) onward: Option<Onward>,
     /// The leg whose `onward` names this one.
     pub(super) hears: Option<usize>,
-    pub(super) recording: Option<Tapped>,
+    pub(super) recordings: SmallVec<[Tapped; 1]>,
     /// The deadline that stands for this leg in the heap.
     pub(super) armed: Option<Instant>,
     pub(super) relay_dropped: u64,
@@ -66,6 +66,7 @@ pub(super) enum Progress {
 /// A running recording of this leg.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tapped {
+    pub(super) name: RecordName,
     pub(super) id: RecordingId,
     pub(super) frames_dropped: u64,
 }
@@ -81,7 +82,7 @@ impl Leg {
             waiting: Vec::new(),
             onward: None,
             hears: None,
-            recording: None,
+            recordings: SmallVec::new(),
             armed: None,
             relay_dropped: 0,
             guard: Guard::default(),
@@ -190,7 +191,7 @@ impl Leg {
                 self.send_errors += 1;
             }
         }
-        if self.recording.is_none() {
+        if self.recordings.is_empty() {
             return;
         }
         if let Ok(packet) = Packet::parse(datagram)
@@ -214,7 +215,7 @@ impl Leg {
         }
     }
 
-    /// Hands a packet's audio to the recording, if one runs.
+    /// Hands a packet's audio to every recording that runs.
     pub(super) fn tap(
         &mut self,
         at: Instant,
@@ -224,31 +225,62 @@ impl Leg {
         datagram: &[u8],
         recorder: &RecorderQueue,
     ) {
-        let Some(tapped) = &mut self.recording else { return };
-        let frame = Frame {
-            recording: tapped.id,
-            at,
-            side,
-            ssrc: packet.header.ssrc,
-            timestamp: packet.header.timestamp,
-            codec,
-            payload: SmallVec::from_slice(packet.payload(datagram)),
-        };
-        if !recorder.push(frame) {
-            tapped.frames_dropped += 1;
+        for tapped in &mut self.recordings {
+            let frame = Frame {
+                recording: tapped.id,
+                at,
+                side,
+                ssrc: packet.header.ssrc,
+                timestamp: packet.header.timestamp,
+                codec,
+                payload: SmallVec::from_slice(packet.payload(datagram)),
+            };
+            if !recorder.push(frame) {
+                tapped.frames_dropped += 1;
+            }
         }
     }
 
-    /// Starts a recording; the one that runs ends first.
-    pub(super) fn start_recording(&mut self, now: Instant, request: RecordRequest, recorder: &RecorderQueue) {
-        self.stop_recording(now, recorder);
+    /// Starts a recording, unless there are as many as there may be.
+    pub(super) fn start_recording(
+        &mut self,
+        now: Instant,
+        request: RecordRequest,
+        recorder: &RecorderQueue,
+        outbox: &mut Outbox,
+    ) {
+        if self.recordings.len() >= MAX_RECORDINGS {
+            let end = Box::new(RecordEnd::refused(request, "the leg has as many recordings as it may"));
+            return self.tell(outbox, MediaEvent::RecordingDone { leg: self.key, end });
+        }
+        let name = request.name;
         let id = recorder.begin(now, self.key, request, self.events.clone());
-        self.recording = Some(Tapped { id, frames_dropped: 0 });
+        self.recordings.push(Tapped { name, id, frames_dropped: 0 });
     }
 
-    pub(super) fn stop_recording(&mut self, now: Instant, recorder: &RecorderQueue) {
-        if let Some(tapped) = self.recording.take() {
-            recorder.end(now, tapped.id, tapped.frames_dropped);
+    pub(super) fn stop_recording(&mut self, now: Instant, name: RecordName, recorder: &RecorderQueue) {
+        if let Some(index) = self.recordings.iter().position(|tapped| tapped.name == name) {
+            let tapped = self.recordings.remove(index);
+            recorder.end(now, tapped.id, RecordStop::Asked, tapped.frames_dropped);
+        }
+    }
+
+    pub(super) fn pause_recording(
+        &self,
+        now: Instant,
+        name: RecordName,
+        recorded: Recorded,
+        recorder: &RecorderQueue,
+    ) {
+        if let Some(tapped) = self.recordings.iter().find(|tapped| tapped.name == name) {
+            recorder.pause(now, tapped.id, recorded);
+        }
+    }
+
+    /// The leg closes.
+    pub(super) fn stop_recordings(&mut self, now: Instant, recorder: &RecorderQueue) {
+        for tapped in std::mem::take(&mut self.recordings) {
+            recorder.end(now, tapped.id, RecordStop::LegClosed, tapped.frames_dropped);
         }
     }
 
