@@ -37,6 +37,14 @@ pub enum Effect {
         /// What and where.
         request: Box<FetchRequest>,
     },
+    /// Have a sound at hand, then report `Prepared`, also when it cannot be had: making speech or fetching a file
+    /// takes time that A should not pay for in silence.
+    Prepare {
+        /// Its name.
+        preparation: PlaybackId,
+        /// What will be played.
+        sound: Sound,
+    },
     /// Play to a leg, then report `PlaybackDone`. At most one sound per leg at a time.
     Play {
         /// Its name.

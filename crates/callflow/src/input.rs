@@ -63,6 +63,11 @@ pub enum Input {
         /// Which key.
         digit: char,
     },
+    /// A sound is at hand, or cannot be had.
+    Prepared {
+        /// As in [`Effect::Prepare`](crate::Effect::Prepare).
+        preparation: PlaybackId,
+    },
     /// A sound is over.
     PlaybackDone {
         /// As in [`Effect::Play`](crate::Effect::Play).

@@ -114,6 +114,14 @@ impl Session {
         }
     }
 
+    /// Has a sound at hand before it is played.
+    pub(crate) fn prepare(&mut self, sound: Sound) -> PlaybackId {
+        self.last_playback += 1;
+        let preparation = PlaybackId(self.last_playback);
+        self.emit(Effect::Prepare { preparation, sound });
+        preparation
+    }
+
     /// Plays to A. Nothing is sent to a leg that has ended.
     pub(crate) fn play(&mut self, sound: Sound, loops: Loops) -> PlaybackId {
         self.last_playback += 1;

@@ -16,15 +16,21 @@ use self::failure::Failure;
 use crate::address::Target;
 use crate::bridge::Bridge;
 use crate::document;
-use crate::effect::Effect;
+use crate::effect::{Effect, Sound};
 use crate::input::Input;
-use crate::leg::{End, FetchId, Leg};
+use crate::leg::{End, FetchId, Leg, PlaybackId};
 use crate::session::{ALeg, BadTarget, Load, Session};
 use crate::setup::{CallSetup, Program};
 use crate::verbs::{Placed, Running, Started, Step};
 
 /// How long A may take to end once told to: past the last retransmission of BYE (RFC 3261 Timer F, 32 s).
 const ENDING_GRACE: Duration = Duration::from_secs(40);
+
+/// How long A rings on while the first sound of a document is made ready: an answer before it bills silence.
+const PREPARATION_MAX: Duration = Duration::from_secs(2);
+
+/// Spoken texts of a document that are made ready before their turn.
+const PREPARED_AHEAD: usize = 4;
 
 /// The window of [`Limits::documents_per_minute`](crate::Limits::documents_per_minute).
 const DOCUMENT_WINDOW: Duration = Duration::from_mins(1);
@@ -44,6 +50,8 @@ pub struct Call {
     activity: Activity,
     /// Verbs of the running document that have not begun.
     verbs: VecDeque<Placed>,
+    /// The sounds of the running document have been made ready ahead.
+    prepared: bool,
     /// When documents were asked for, within the last minute.
     documents: VecDeque<Instant>,
     /// Why no document could be had, while none could.
@@ -57,6 +65,8 @@ enum Activity {
     New,
     /// A document is on its way.
     Fetching { fetch: FetchId, load: Load, first_failure: Option<HangupCause> },
+    /// What this will play is being made ready; A is answered then.
+    Preparing { preparation: PlaybackId, placed: Placed, until: Instant },
     /// A is being answered; this comes then.
     Answering(AfterAnswer),
     /// A verb, a bridge or an apology is under way.
@@ -88,6 +98,7 @@ impl Call {
             limit_at: now + setup.max_duration,
             activity: Activity::New,
             verbs: VecDeque::new(),
+            prepared: false,
             documents: VecDeque::new(),
             failure: None,
         }
@@ -107,6 +118,7 @@ impl Call {
             (_, Input::HangupRequested { end }) => self.end_now(now, end),
             (_, Input::LegAnswered { leg: Leg::A }) => self.a_answered(now),
             (_, Input::Fetched { fetch, result }) => self.fetched(now, fetch, result),
+            (_, Input::Prepared { preparation }) => self.prepared(preparation),
             (_, Input::Deadline) => self.timer(now),
             (_, input) => self.step(now, &input),
         }
@@ -125,6 +137,7 @@ impl Call {
             activity => {
                 let running = match activity {
                     Activity::Running(running) => running.deadline(),
+                    Activity::Preparing { until, .. } => Some(*until),
                     _ => None,
                 };
                 [Some(self.limit_at), self.session.scheduled_hangup, running].into_iter().flatten().min()
@@ -198,6 +211,11 @@ impl Call {
         let scheduled = self.session.scheduled_hangup.is_some_and(|at| now >= at);
         if scheduled || now >= self.limit_at {
             self.end_now(now, End::new(HangupCause::ScheduledHangup, HangupSource::Vobiz));
+        } else if let Activity::Preparing { preparation, until, .. } = &self.activity {
+            if now >= *until {
+                self.session.trace("answered before the first sound is ready");
+                self.prepared(*preparation);
+            }
         } else {
             self.step(now, &Input::Deadline);
         }
@@ -260,10 +278,11 @@ impl Call {
     fn advance(&mut self, now: Instant) {
         self.activity = Activity::New;
         while let Some(placed) = self.verbs.pop_front() {
-            if placed.verb.needs_media() && self.session.a() != ALeg::Answered {
-                self.session.answer();
-                self.activity = Activity::Answering(AfterAnswer::Verb(placed));
-                return;
+            if placed.verb.needs_media() {
+                let preparation = self.prepare(&placed);
+                if self.session.a() != ALeg::Answered {
+                    return self.answer_for(now, placed, preparation);
+                }
             }
             match self.run(now, placed) {
                 None => return,
@@ -272,6 +291,46 @@ impl Call {
             }
         }
         self.end_now(now, End::new(HangupCause::EndOfXml, HangupSource::AnswerXml));
+    }
+
+    /// Makes ready what a document will play, once: the first sound when A waits for it, and the next texts.
+    fn prepare(&mut self, placed: &Placed) -> Option<PlaybackId> {
+        if std::mem::replace(&mut self.prepared, true) {
+            return None;
+        }
+        let mut sounds = placed.verb.sounds(&self.session).into_iter();
+        let first = sounds.next().filter(|_| self.session.a() == ALeg::Unanswered);
+        let ahead: Vec<Sound> = sounds
+            .chain(self.verbs.iter().flat_map(|placed| placed.verb.sounds(&self.session)))
+            .filter(|sound| matches!(sound, Sound::Speech { .. }))
+            .take(PREPARED_AHEAD)
+            .collect();
+        let first = first.map(|sound| self.session.prepare(sound));
+        for sound in ahead {
+            self.session.prepare(sound);
+        }
+        first
+    }
+
+    /// Answers A for a verb, when what it begins with is ready.
+    fn answer_for(&mut self, now: Instant, placed: Placed, preparation: Option<PlaybackId>) {
+        if let Some(preparation) = preparation {
+            self.activity = Activity::Preparing { preparation, placed, until: now + PREPARATION_MAX };
+            return;
+        }
+        self.session.answer();
+        self.activity = Activity::Answering(AfterAnswer::Verb(placed));
+    }
+
+    fn prepared(&mut self, preparation: PlaybackId) {
+        if !matches!(&self.activity, Activity::Preparing { preparation: awaited, .. } if *awaited == preparation)
+        {
+            return;
+        }
+        if let Activity::Preparing { placed, .. } = std::mem::replace(&mut self.activity, Activity::New) {
+            self.session.answer();
+            self.activity = Activity::Answering(AfterAnswer::Verb(placed));
+        }
     }
 
     /// Starts a verb; `None` when it goes on running.
@@ -340,6 +399,7 @@ impl Call {
                 self.session.document_url = fetched.url;
                 self.failure = None;
                 self.verbs = document.verbs.into();
+                self.prepared = false;
                 self.advance(now);
             }
             Err(error) => self.failed(now, load, first_failure, Failure::Xml, &error.to_string()),

@@ -11,6 +11,7 @@ use super::{Running, Started, Step, Verb, play, speak, unknown, wait};
 use crate::address::Target;
 use crate::document::spec::{Attribute, Kind, Spec};
 use crate::document::{DocumentError, Element};
+use crate::effect::Sound;
 use crate::input::Input;
 use crate::leg::Leg;
 use crate::parameters::add;
@@ -167,6 +168,10 @@ fn finish_key(element: &Element<'_>) -> Option<char> {
 impl Verb for Gather {
     fn needs_media(&self) -> bool {
         true
+    }
+
+    fn sounds(&self, session: &Session) -> Vec<Sound> {
+        self.prompts.iter().flat_map(|prompt| prompt.sounds(session)).collect()
     }
 
     fn start(self: Box<Self>, now: Instant, session: &mut Session) -> Started {

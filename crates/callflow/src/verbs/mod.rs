@@ -18,6 +18,7 @@ use roxmltree::Node;
 
 use crate::document::spec::Spec;
 use crate::document::{DocumentError, Element, Source};
+use crate::effect::Sound;
 use crate::input::Input;
 use crate::leg::End;
 use crate::session::{Load, Session};
@@ -60,6 +61,12 @@ pub(crate) trait Verb: Debug + Send + Sync {
     /// Whether A must be answered first.
     fn needs_media(&self) -> bool {
         false
+    }
+
+    /// What it will play to A, as far as that is known.
+    fn sounds(&self, session: &Session) -> Vec<Sound> {
+        let _ = session;
+        Vec::new()
     }
 
     /// Sets it going.

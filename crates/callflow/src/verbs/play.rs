@@ -45,14 +45,23 @@ pub(super) fn loops(element: &Element<'_>) -> Loops {
     }
 }
 
+impl Play {
+    fn file(&self, session: &Session) -> Option<String> {
+        (!self.url.is_empty()).then(|| session.resolve(&self.url)).flatten()
+    }
+}
+
 impl Verb for Play {
     fn needs_media(&self) -> bool {
         true
     }
 
+    fn sounds(&self, session: &Session) -> Vec<Sound> {
+        self.file(session).map(|url| Sound::File { url }).into_iter().collect()
+    }
+
     fn start(self: Box<Self>, _now: Instant, session: &mut Session) -> Started {
-        let file = (!self.url.is_empty()).then(|| session.resolve(&self.url)).flatten();
-        let Some(url) = file else {
+        let Some(url) = self.file(session) else {
             session.trace("<Play> skipped: its text is no http or https URL");
             return Started::Done(Step::Next);
         };

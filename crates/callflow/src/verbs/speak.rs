@@ -52,6 +52,12 @@ impl Verb for Speak {
         true
     }
 
+    fn sounds(&self, _session: &Session) -> Vec<Sound> {
+        let Self { text, language, voice, .. } = self;
+        let speech = Sound::Speech { text: text.clone(), language: language.clone(), voice: voice.clone() };
+        (!text.is_empty()).then_some(speech).into_iter().collect()
+    }
+
     fn start(self: Box<Self>, _now: Instant, session: &mut Session) -> Started {
         let Self { text, language, voice, loops } = *self;
         if text.is_empty() {

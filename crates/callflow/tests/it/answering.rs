@@ -1,5 +1,6 @@
 //! When an inbound call is answered, and by what.
 
+use tandem_callflow::Effect;
 use tandem_model::HangupCause;
 
 use crate::driver::Driver;
@@ -73,4 +74,28 @@ fn sounds_that_cannot_be_had_are_skipped() {
     )
     .run();
     assert_eq!(call.spoken(), ["still here"]);
+}
+
+#[test]
+fn a_caller_is_answered_when_the_first_sound_is_ready_and_not_before() {
+    let call = Driver::inbound("<Response><Speak>Welcome.</Speak><Speak>Goodbye.</Speak></Response>").run();
+    let prepared: Vec<_> =
+        call.effects.iter().filter(|(_, effect)| matches!(effect, Effect::Prepare { .. })).collect();
+    assert_eq!(prepared.len(), 2, "the second text is made while the first is spoken: {}", call.trace());
+    let order =
+        |name: &str| call.effects.iter().position(|(_, effect)| format!("{effect:?}").starts_with(name));
+    assert!(order("Prepare") < order("Answer"), "{}", call.trace());
+}
+
+#[test]
+fn a_sound_that_takes_long_does_not_keep_the_caller_ringing_for_ever() {
+    let call = Driver::slow_sounds("<Response><Speak>Welcome.</Speak></Response>").run();
+    assert_eq!(call.time_of("Answer"), Some(2_100), "{}", call.trace());
+    assert_eq!(call.spoken(), ["Welcome."]);
+}
+
+#[test]
+fn a_caller_who_gives_up_while_a_sound_is_made_is_not_answered() {
+    let call = Driver::slow_sounds("<Response><Speak>Welcome.</Speak></Response>").caller_cancels(500).run();
+    assert_eq!(call.time_of("Answer"), None, "{}", call.trace());
 }

@@ -90,6 +90,7 @@ pub(crate) struct Driver {
     pages: BTreeMap<String, Result<String, FetchFailure>>,
     due: BTreeMap<(Duration, usize), Input>,
     scheduled: usize,
+    sounds_are_ready: bool,
     /// Every order, with its time.
     pub(crate) effects: Vec<(Duration, Effect)>,
     lines: Vec<String>,
@@ -110,6 +111,7 @@ impl Driver {
             pages: BTreeMap::new(),
             due: BTreeMap::new(),
             scheduled: 0,
+            sounds_are_ready: true,
             effects: Vec::new(),
             lines: Vec::new(),
         };
@@ -120,6 +122,11 @@ impl Driver {
     /// An inbound call whose answer URL returns this.
     pub(crate) fn inbound(xml: &str) -> Self {
         Self::new(setup()).page(ANSWER_URL, xml)
+    }
+
+    /// An inbound call whose sounds are never ready.
+    pub(crate) fn slow_sounds(xml: &str) -> Self {
+        Self { sounds_are_ready: false, ..Self::inbound(xml) }
     }
 
     /// An API call, answered already.
@@ -276,6 +283,9 @@ impl Driver {
                 let result = self.serve(request);
                 self.at(self.now + ms(100), Input::Fetched { fetch: *fetch, result });
             }
+            Effect::Prepare { preparation, .. } if self.sounds_are_ready => {
+                self.at(self.now, Input::Prepared { preparation: *preparation });
+            }
             Effect::Play { playback, loops: Loops::Times(times), .. } => {
                 let done = Input::PlaybackDone { playback: *playback, outcome: PlaybackOutcome::Completed };
                 self.at(self.now + Duration::from_secs(1) * *times, done);
@@ -330,7 +340,7 @@ impl Driver {
     /// The names of orders of interest, in order.
     pub(crate) fn story(&self) -> Vec<String> {
         let telling = |effect: &Effect| match effect {
-            Effect::Trace(_) => None,
+            Effect::Trace(_) | Effect::Prepare { .. } => None,
             Effect::Notify(notice) => Some(parameter(&notice.params, "Event")),
             Effect::Fetch { request, .. } => {
                 Some(format!("Fetch {}", request.url.rsplit('/').next().unwrap()))

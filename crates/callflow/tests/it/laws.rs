@@ -62,7 +62,11 @@ impl Laws {
                 assert!(self.live_legs.is_empty(), "legs left alive: {:?}", self.live_legs);
                 self.finished += 1;
             }
-            Effect::Unbridge { .. } | Effect::Fetch { .. } | Effect::Notify(_) | Effect::Trace(_) => {}
+            Effect::Unbridge { .. }
+            | Effect::Prepare { .. }
+            | Effect::Fetch { .. }
+            | Effect::Notify(_)
+            | Effect::Trace(_) => {}
         }
     }
 

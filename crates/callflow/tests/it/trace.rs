@@ -55,6 +55,7 @@ pub(crate) fn told(effect: &Effect) -> String {
                 own(&request.params)
             )
         }
+        Effect::Prepare { preparation, sound } => format!("Prepare #{} {sound:?}", preparation.0),
         Effect::Play { playback, leg, sound, loops } => {
             format!("Play #{} to {leg:?} {loops:?} {sound:?}", playback.0)
         }
@@ -89,6 +90,7 @@ pub(crate) fn heard(input: &Input) -> String {
         Input::LegAnswered { leg } => format!("LegAnswered {leg:?}"),
         Input::LegEnded { leg, end, .. } => format!("LegEnded {leg:?} ({})", ended(end)),
         Input::Digit { leg, digit } => format!("Digit {leg:?} {digit}"),
+        Input::Prepared { preparation } => format!("Prepared #{}", preparation.0),
         Input::PlaybackDone { playback, .. } => format!("PlaybackDone #{}", playback.0),
         Input::HangupRequested { end } => format!("HangupRequested ({})", ended(end)),
         Input::Start => "Start".to_owned(),

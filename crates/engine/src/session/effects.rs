@@ -28,6 +28,7 @@ impl Session {
             Effect::Reject { end, sip_status } => self.refuse_a(end, sip_status),
             Effect::Hangup { end } => self.hang_up_a(end),
             Effect::Fetch { fetch, request } => self.fetch(fetch, *request),
+            Effect::Prepare { preparation, sound } => self.prepare(preparation, sound),
             Effect::Play { playback, leg, sound, loops } => self.play(playback, leg, sound, loops),
             Effect::StopPlayback { playback } => self.stop_playback(playback),
             Effect::Dial { leg, order } => self.dial(leg, *order),

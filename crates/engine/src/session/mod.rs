@@ -62,6 +62,7 @@ enum Done {
         fetch: FetchId,
         result: Result<Fetched, FetchError>,
     },
+    Prepared(PlaybackId),
     SoundReady {
         playback: PlaybackId,
         result: Result<Arc<Clip>, SoundError>,

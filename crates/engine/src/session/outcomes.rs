@@ -14,6 +14,7 @@ impl Session {
     pub(super) fn on_done(&mut self, done: Done) {
         match done {
             Done::Fetched { fetch, result } => self.tell(Input::Fetched { fetch, result }),
+            Done::Prepared(preparation) => self.tell(Input::Prepared { preparation }),
             Done::SoundReady { playback, result } => self.on_sound_ready(playback, result),
             Done::LegDecided { leg, decision } => self.on_leg_decided(leg, *decision),
             Done::AnswerStored(stored) => self.on_answer_stored(stored),

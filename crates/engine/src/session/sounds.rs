@@ -31,20 +31,42 @@ impl Session {
             Loops::Forever => Repeat::Forever,
         };
         self.sounds.push(Playing { playback, leg, repeat, queued: false });
-        let sounds = self.shard.ports.sounds.clone();
-        match sound {
-            Sound::Speech { text, language, voice } => {
-                let request = SpeechRequest { text, language, voice };
-                self.spawn(async move { Done::SoundReady { playback, result: sounds.speak(request).await } });
-            }
-            Sound::File { url } => {
-                let Some(account) = self.a_facts().map(|facts| facts.account.clone()) else { return };
-                self.spawn(
-                    async move { Done::SoundReady { playback, result: sounds.load(account, url).await } },
-                );
-            }
-            Sound::Ringback => self.queue(playback, |media| media.tone(play_id(playback), Tone::Ring)),
+        match self.clip(sound) {
+            Some(clip) => self.spawn(async move { Done::SoundReady { playback, result: clip.await } }),
+            None => self.queue(playback, |media| media.tone(play_id(playback), Tone::Ring)),
         }
+    }
+
+    /// `Effect::Prepare`. Whoever plays the sound later finds it, or joins whoever makes it.
+    pub(super) fn prepare(&mut self, preparation: PlaybackId, sound: Sound) {
+        let clip = self.clip(sound);
+        self.spawn(async move {
+            if let Some(clip) = clip {
+                // A sound that cannot be had is told when it is played.
+                drop(clip.await);
+            }
+            Done::Prepared(preparation)
+        });
+    }
+
+    /// What a sound is made of; `None` for a tone.
+    fn clip(&self, sound: Sound) -> Option<impl Future<Output = Result<Arc<Clip>, SoundError>> + 'static> {
+        let account = self.a_facts().map(|facts| facts.account.clone());
+        if sound == Sound::Ringback {
+            return None;
+        }
+        let sounds = self.shard.ports.sounds.clone();
+        Some(async move {
+            match (sound, account) {
+                (Sound::Speech { text, language, voice }, _) => {
+                    sounds.speak(SpeechRequest { text, language, voice }).await
+                }
+                (Sound::File { url }, Some(account)) => sounds.load(account, url).await,
+                (Sound::File { .. } | Sound::Ringback, _) => {
+                    Err(SoundError("the call has no account yet".to_owned()))
+                }
+            }
+        })
     }
 
     /// The clip of a playback is there, or cannot be had.
