@@ -62,9 +62,9 @@ error_codes! {
     ShortCodeBarred = "SHORT_CODE_BARRED", 403, 403, NumberBarred, "Short and emergency codes are not routed", "Ask the operator to route the code.";
     CountryBarred = "COUNTRY_BARRED", 403, 403, CountryBarred, "The destination country is closed", "Ask the operator to open the country.";
     PrefixBarred = "PREFIX_BARRED", 403, 403, PrefixBarred, "The destination prefix is barred", "Ask the operator to open the prefix.";
-    NoRoute = "NO_ROUTE", 404, 503, RoutingError, "No carrier routes this destination", "Ask the operator for a route.";
+    NoRoute = "NO_ROUTE", 404, 503, RoutingError, "No carrier routes this destination", "The operator adds a carrier: tandem admin carrier add --name … --host …";
     CarriersFull = "CARRIERS_FULL", 429, 503, CarrierCongestion, "Every carrier of this destination is at its limit", "Try again; ask the operator for more channels.";
-    NoRate = "NO_RATE", 404, 503, RoutingError, "No rate covers this destination", "Ask the operator for a rate.";
+    NoRate = "NO_RATE", 404, 503, RoutingError, "No rate covers this destination", "The operator imports rates: tandem admin rates import rates.csv --deck standard --default --yes";
     NumberNotRouted = "NUMBER_NOT_ROUTED", 404, 404, Unallocated, "The number is not connected to an application or trunk", "Attach the number to an application or assign it to a trunk.";
     EndpointNotRegistered = "ENDPOINT_NOT_REGISTERED", 404, 480, EndpointNotRegistered, "The endpoint has no live registration", "Register the phone.";
     LoopDetected = "LOOP_DETECTED", 409, 482, LoopDetected, "The call came back to itself", "Check forwarding on the far side.";

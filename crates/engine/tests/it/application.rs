@@ -49,7 +49,8 @@ async fn a_document_speaks_collects_a_digit_and_dials_on() {
     assert!(end_of(b_call).answered_at.is_some());
     assert_eq!(world.seen(|seen| seen.answered.len()), 2, "both calls' answers are durable");
     assert!(world.seen(|seen| seen.notices.iter().any(|notice| notice.event == EventKind::DialEvent)));
-    assert_eq!(world.seen(|seen| seen.spoken.clone()), ["Press one."]);
+    let asked = world.seen(|seen| seen.spoken.clone());
+    assert_eq!(asked, ["Press one.", "Press one."], "made ready before the answer, then played");
 }
 
 #[tokio::test]

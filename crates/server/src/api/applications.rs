@@ -12,6 +12,7 @@ use tandem_store::resources::application::{
 };
 use uuid::Uuid;
 
+use super::callable;
 use super::callback_events;
 use super::lenient::Fields;
 use super::revision::{self, after};
@@ -21,6 +22,9 @@ use crate::auth::Scoped;
 
 /// Characters of a name at most.
 const NAME_MAX: usize = 255;
+
+/// Names of the fallback URL.
+const FALLBACK_URL: [&str; 3] = ["fallback_answer_url", "fallback_callback_url", "fallback_url"];
 
 /// The routes of applications.
 pub(super) fn routes() -> Routes {
@@ -143,6 +147,7 @@ async fn create(
         updated_at: now,
     };
     let _ = apply(&mut fields, &mut application);
+    refuse_inside(&state, &mut fields, &application).await;
     fields.check()?;
     let made = json!({ "api_id": request.api_id, "app_id": application.id.as_str(), "message": "created" });
     let command = CreateApplication { application, actor: scoped.caller.actor.clone() };
@@ -152,6 +157,19 @@ async fn create(
             false => Err(ApiError::internal("the application id drawn is taken")),
         })
         .await
+}
+
+async fn refuse_inside(state: &AppState, fields: &mut Fields, application: &Application) {
+    let urls: [(&[&'static str], Option<&str>); 5] = [
+        (&["answer_url", "callback_url"], Some(&application.answer_url)),
+        (&["hangup_url"], application.hangup_url.as_deref()),
+        (&FALLBACK_URL, application.fallback_answer_url.as_deref()),
+        (&["message_url"], application.message_url.as_deref()),
+        (&["sip_transfer_url"], application.sip_transfer_url.as_deref()),
+    ];
+    for (names, url) in urls {
+        callable::refuse_inside(state, fields, names, url).await;
+    }
 }
 
 /// A sub-account a resource is made for: it must be the account's own.
@@ -179,7 +197,7 @@ fn apply(fields: &mut Fields, to: &mut Application) -> Vec<&'static str> {
     note("answer_method", answer_method.map(stored).put(&mut to.answer_method));
     note("hangup_url", fields.url(&["hangup_url"]).put_optional(&mut to.hangup_url));
     note("hangup_method", fields.method(&["hangup_method"]).map(stored).put(&mut to.hangup_method));
-    let fallback = fields.url(&["fallback_answer_url", "fallback_callback_url", "fallback_url"]);
+    let fallback = fields.url(&FALLBACK_URL);
     note("fallback_answer_url", fallback.put_optional(&mut to.fallback_answer_url));
     note("fallback_method", fields.method(&["fallback_method"]).map(stored).put(&mut to.fallback_method));
     let events = callback_events::events(fields, "callback_events");
@@ -241,6 +259,7 @@ async fn update(
         let mut fields = sent.clone();
         let changed = apply(&mut fields, &mut application);
         fields.demand_kept(&["answer_url", "callback_url"]);
+        refuse_inside(&state, &mut fields, &application).await;
         fields.check_known()?;
         fields.check()?;
         let expected = application.updated_at;

@@ -67,6 +67,20 @@ impl Canonical {
         canonical
     }
 
+    /// Whether a path has nothing where the account's id belongs, as when a program's variable is empty:
+    /// `/Account//cdr` is not the account called `cdr`. Slashes doubled elsewhere are tolerated.
+    pub(crate) fn lacks_account(&self, path: &str) -> bool {
+        let lower = path.to_ascii_lowercase();
+        let after = ["/account//", "/accounts//"].iter().find_map(|text| lower.split_once(text));
+        let Some(word) = after.and_then(|(_, rest)| rest.trim_start_matches('/').split('/').next()) else {
+            return false;
+        };
+        let account = self.root.literals.iter().find(|literal| literal.lower == "account");
+        let below = account.and_then(|account| account.node.parameter.as_deref());
+        let alias = ALIASES.iter().find(|(from, _)| *from == word).map_or(word, |(_, to)| to);
+        below.is_some_and(|(_, node)| node.literals.iter().any(|literal| literal.lower == alias))
+    }
+
     /// The route table's spelling of a path; `None` when the path is not below `/api/v1` (or `/v1`), or
     /// no pattern matches.
     pub(crate) fn path(&self, path: &str) -> Option<String> {
@@ -182,6 +196,17 @@ mod tests {
         );
         assert_eq!(path("/api/v1/Partner/Accounts/MA_X"), "/api/v1/partner/accounts/MA_X");
         assert_eq!(path("/api/v1/partner/cdrs"), "/api/v1/partner/cdrs", "a literal beats an alias");
+    }
+
+    #[test]
+    fn an_empty_account_id_is_seen_and_a_doubled_slash_is_not_one() {
+        for text in ["/api/v1/Account//cdr/7", "/v1/accounts//Calls", "/api/v1/account///numbers/9180"] {
+            assert!(table().lacks_account(text), "{text}");
+        }
+        for text in ["/api/v1/Account//MA_x/cdr/7", "//api//v1/Account/MA_x//numbers", "/api/v1/Account/cdr"]
+        {
+            assert!(!table().lacks_account(text), "{text}");
+        }
     }
 
     #[test]

@@ -97,6 +97,7 @@ async fn answer(
     let id = RequestId::of(request.headers());
     let method = request.method().clone();
     let written = request.uri().path().to_owned();
+    let lacks_account = canonical.lacks_account(&written);
     if let Some(uri) = canonical.path(&written).and_then(|path| with_path(request.uri(), &path)) {
         *request.uri_mut() = uri;
     }
@@ -112,6 +113,9 @@ async fn answer(
         // No id and no filter has one, and one of the databases cannot compare with it.
         if has_nul {
             Ok(ApiError::field("path", "must not have a NUL character").into_response())
+        } else if lacks_account {
+            let remedy = "has no account id: write it as /Account/{auth_id}/…, such as MA_…";
+            Ok(ApiError::field("auth_id", remedy).into_response())
         } else {
             match read_ahead(request).await {
                 Ok(request) => inner.oneshot(request).await,

@@ -18,6 +18,7 @@ mod account;
 mod alerts;
 mod applications;
 mod audit;
+mod callable;
 mod callback_events;
 mod calls;
 mod canonical;

@@ -11,6 +11,7 @@ use tandem_store::money::TransactionFilter;
 use tandem_store::resources::account::{ChangeProfile, ChangeSettings, Settings};
 
 use super::account::{account_type, in_full, profile_of, profile_text};
+use super::callable;
 use super::callback_events;
 use super::json::{instant, money_text};
 use super::lenient::{Fields, Given};
@@ -67,12 +68,14 @@ async fn change(
     let url = fields.url(&["default_callback_url"]);
     let method = fields.method(&["default_callback_method"]);
     let default_callback_events = callback_events::events(&mut fields, "default_callback_events").value();
-    fields.check()?;
     let default_callback_url = match url {
         Given::Absent => None,
         Given::Null => Some(None),
         Given::Value(url) => Some(Some(url)),
     };
+    let url = default_callback_url.as_ref().and_then(Option::as_deref);
+    callable::refuse_inside(&state, &mut fields, &["default_callback_url"], url).await;
+    fields.check()?;
     let default_callback_method = match method {
         Given::Absent => None,
         Given::Null => Some(HttpMethod::Post.as_str().to_owned()),

@@ -1,8 +1,5 @@
 //! Trunks (REST reference §9.1) and their signing secrets, which are our own addition.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
-
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -19,6 +16,7 @@ use tandem_store::resources::trunk::{
 };
 use tandem_store::resources::{Removed, Updated};
 
+use super::callable;
 use super::callback_events;
 use super::ip_acl::network;
 use super::json::instant;
@@ -27,7 +25,6 @@ use super::revision::{self, after};
 use super::window::WindowQuery;
 use super::{ApiError, AppState, Dialect, Effect, Payload, Posted, Query, Reply, Routes};
 use crate::auth::{Scoped, context, mint_signing_secret};
-use crate::egress::{EgressPolicy, EgressTarget};
 
 /// Ids drawn for one trunk before giving up: with a million trunks one draw in 4,000 collides.
 const DRAWS: usize = 8;
@@ -41,8 +38,6 @@ const WEBHOOK_URL: [&str; 2] = ["webhook_url", "status_callback"];
 const USUAL_FORMAT: &str = "e164-plus";
 /// Addresses of `ip_whitelist` at most.
 const WHITELIST_MAX: usize = 50;
-/// How long the name in a `webhook_url` may take to resolve.
-const RESOLVE: Duration = Duration::from_secs(1);
 
 /// The routes of trunks.
 pub(super) fn routes() -> Routes {
@@ -391,36 +386,13 @@ fn whitelist(state: &AppState, fields: &mut Fields) -> Vec<String> {
 /// Refuses what is wrong with the fields, and a webhook URL that may not be called.
 async fn refuse_wrong(state: &AppState, fields: &Fields, trunk: &Trunk) -> Result<(), ApiError> {
     fields.check_sentence()?;
-    let policy = EgressPolicy { allow: state.config.webhooks.allow_private.clone() };
+    let policy = callable::policy(state);
     match &trunk.webhook_url {
-        Some(url) if fields.has(&WEBHOOK_URL) && !may_call(url, &policy).await => {
+        Some(url) if fields.has(&WEBHOOK_URL) && !callable::may_call(url, &policy).await => {
             Err(invalid("invalid webhook_url"))
         }
         _ => Ok(()),
     }
-}
-
-/// Whether every address a URL leads to today is permitted. A name that does not resolve passes: it is
-/// judged again at each connection.
-async fn may_call(url: &str, policy: &EgressPolicy) -> bool {
-    let Ok(target) = EgressTarget::parse(url) else { return false };
-    let addresses: Vec<IpAddr> = match target.url().host() {
-        None => return false,
-        Some(url::Host::Ipv4(ip)) => vec![ip.into()],
-        Some(url::Host::Ipv6(ip)) => vec![ip.into()],
-        Some(url::Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            if name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost") {
-                vec![Ipv4Addr::LOCALHOST.into()]
-            } else {
-                match tokio::time::timeout(RESOLVE, tokio::net::lookup_host((name, 0))).await {
-                    Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
-                    Ok(Err(_)) | Err(_) => Vec::new(),
-                }
-            }
-        }
-    };
-    addresses.into_iter().all(|address| policy.permits(address))
 }
 
 /// Delete a trunk with its credentials, ACL entries and URIs. Refused while it carries calls.

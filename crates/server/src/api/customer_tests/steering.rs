@@ -83,6 +83,31 @@ async fn an_application_lives_as_the_contract_says() {
 }
 
 #[tokio::test]
+async fn a_url_that_leads_inside_is_refused_when_it_is_given() {
+    let house = House::open().await;
+    for (field, url) in [
+        ("answer_url", "http://10.1.2.3/answer"),
+        ("hangup_url", "http://169.254.169.254/latest"),
+        ("fallback_answer_url", "https://[fd00::1]/f"),
+    ] {
+        let mut body = json!({"app_name": "front desk", "answer_url": "https://ivr.example/a"});
+        body[field] = json!(url);
+        let refused = house.post("Application/", body).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+        assert!(refused.text.contains(field) && refused.text.contains("allow_private"), "{}", refused.text);
+    }
+    assert_eq!(house.get("Application/").await.body["meta"]["total_count"], 0);
+}
+
+#[tokio::test]
+async fn an_account_id_that_is_missing_from_a_path_is_named() {
+    let house = House::open().await;
+    let refused = house.get("/api/v1/Account//cdr").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+    assert!(refused.text.contains("auth_id"), "{}", refused.text);
+}
+
+#[tokio::test]
 async fn an_endpoint_answers_each_client_in_its_dialect() {
     let house = House::open().await;
     let body = |name: &str| json!({"username": name, "password": "12345678", "alias": "desk"});

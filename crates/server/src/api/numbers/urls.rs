@@ -8,6 +8,7 @@ use tandem_model::{E164, HttpMethod, UrlCall, clock};
 use tandem_store::resources::number::{NumberUrls, PutNumberUrls};
 
 use super::{no_number, number_in_path, owned_number};
+use crate::api::callable;
 use crate::api::lenient::{Fields, Given};
 use crate::api::{ApiError, AppState, Effect, Payload, Reply};
 use crate::auth::Scoped;
@@ -47,6 +48,11 @@ pub(super) async fn update(
     changed.extend(put(&mut fields, "answer_url", "answer_method", &mut urls.answer).then_some("answer_url"));
     changed.extend(put(&mut fields, "input_url", "input_method", &mut urls.input).then_some("input_url"));
     changed.extend(put(&mut fields, "hangup_url", "hangup_method", &mut urls.hangup).then_some("hangup_url"));
+    let written = [("answer_url", &urls.answer), ("input_url", &urls.input), ("hangup_url", &urls.hangup)];
+    for (name, slot) in written {
+        let url = slot.as_ref().map(|call| call.url.as_str());
+        callable::refuse_inside(&state, &mut fields, &[name], url).await;
+    }
     fields.check_known()?;
     fields.check()?;
     let shown = view(e164, &urls);

@@ -97,15 +97,7 @@ struct Refused {
 
 impl Refused {
     fn of(status: u16, code: ErrorCode) -> Self {
-        // The operator's commands: whoever tries a fresh node is its operator.
-        let remedy = match code {
-            ErrorCode::NoRate => {
-                "The operator imports rates: tandem admin rates import rates.csv --deck standard --default --yes"
-            }
-            ErrorCode::NoRoute => "The operator adds a carrier: tandem admin carrier add --name … --host …",
-            code => code.remedy(),
-        };
-        Self { status, code: code.slug(), title: code.title(), remedy }
+        Self { status, code: code.slug(), title: code.title(), remedy: code.remedy() }
     }
 }
 

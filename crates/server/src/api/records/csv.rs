@@ -94,7 +94,8 @@ fn push_decimal(n: i64, decimals: u32, out: &mut String) {
 fn push_text(text: &str, is_verbatim: bool, out: &mut String) {
     let begins_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     // A sign and digits are a telephone number; a spreadsheet takes it for a number at worst.
-    let is_number = text.strip_prefix(['+', '-']).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+    let is_number =
+        text.strip_prefix(['+', '-']).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
     let guarded = begins_formula && !is_number && !is_verbatim;
     let text = if guarded { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) };
     if !text.contains(['"', ',', '\r', '\n']) {
