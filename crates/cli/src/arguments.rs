@@ -505,6 +505,47 @@ pub(crate) struct Sim {
 pub(crate) enum SimCommand {
     /// A telephone network on its own SIP port: the dialled number chooses what it does.
     Carrier(SimCarrier),
+    /// Telephones that follow a script and judge what they hear: tests of voice applications.
+    Caller(SimCaller),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit code: 0 everything held, 1 something missed, 2 a script is wrong.
+
+Examples:
+  tandem sim caller ivr.yaml --platform 127.0.0.1:5060 --set number=+918012345678
+  tandem sim caller tests/*.yaml --junit report.xml     all of them, one after the other, for a CI server
+  tandem sim caller ivr.yaml --dry-run                  only read it
+  tandem sim caller --explain                           every key of a script")]
+pub(crate) struct SimCaller {
+    /// Scripts (YAML).
+    #[arg(value_name = "SCRIPT", required_unless_present = "explain")]
+    pub(crate) scripts: Vec<PathBuf>,
+    /// The platform's SIP address, in place of what scripts say.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) platform: Option<String>,
+    /// Give a variable of the scripts a value: ${name} in them.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) variables: Vec<String>,
+    /// Longest a script may take, in place of what it says: 90s, 2m.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<String>,
+    /// So many scripts at once.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallel: u16,
+    /// Write a JUnit report to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Write the report as JSON to this file; with --json it goes to stdout.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Only read the scripts and say what is wrong with them.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print every key of a script, and end.
+    #[arg(long)]
+    pub(crate) explain: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! The one binary, `tandem`: serve, demo, admin, doctor, migrate, and the carrier simulator.
+//! The one binary, `tandem`: serve, demo, admin, doctor, migrate, and the simulators.
 //!
 //! Data goes to stdout, talk to stderr; every command takes `--json`.
 
@@ -29,7 +29,10 @@ fn main() -> ExitCode {
         Command::Admin(ref admin) => commands::admin::run(&arguments, admin),
         Command::Doctor(ref doctor) => commands::doctor::run(&arguments, doctor),
         Command::Migrate(ref migrate) => commands::migrate::run(&arguments, migrate),
-        Command::Sim(ref sim) => commands::sim::run(&arguments, sim),
+        Command::Sim(ref sim) => match commands::sim::run(&arguments, sim) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Docs(ref docs) => commands::docs::run(docs),
     };
     match outcome {

@@ -29,11 +29,18 @@ mod registered_at;
 mod registrations;
 mod reset_page;
 mod sounds;
+pub mod speech;
 mod timeline;
 mod transports;
 pub mod webhooks;
 
 pub use node::{Node, NodeOptions, StartError};
+/// `user:password` for HTTP Basic.
+pub fn basic_credentials(user: &str, password: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))
+}
+
 /// A secret that cannot be printed.
 pub use secrecy::SecretString as Secret;
 /// The telephone network to test with.

@@ -13,10 +13,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tandem-sip", &[]),
     ("tandem-media", &[]),
     ("tandem-callflow", &["tandem-model"]),
+    ("tandem-script", &["tandem-media"]),
     ("tandem-store", &["tandem-model"]),
     ("tandem-engine", &["tandem-model", "tandem-sip", "tandem-media", "tandem-callflow"]),
     ("tandem-server", &["tandem-model", "tandem-store", "tandem-engine", "tandem-callflow"]),
-    ("tandem-cli", &["tandem-server"]),
+    ("tandem-cli", &["tandem-server", "tandem-script"]),
 ];
 
 /// Files longer than this need a reason in [`LONG_WITH_REASON`].

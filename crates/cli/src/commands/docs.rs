@@ -8,7 +8,8 @@ use crate::arguments::Docs;
 
 pub(crate) fn run(docs: &Docs) -> anyhow::Result<()> {
     let mut stale = Vec::new();
-    for (file, text) in tandem_server::reference::pages() {
+    let pages = tandem_server::reference::pages();
+    for (file, text) in pages.into_iter().chain([("sim-script.md", tandem_script::reference())]) {
         let path = docs.out.join(file);
         if docs.check {
             if fs::read_to_string(&path).ok().as_deref() != Some(text.as_str()) {

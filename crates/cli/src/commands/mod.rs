@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod admin;
+mod caller;
 pub(crate) mod demo;
 pub(crate) mod docs;
 pub(crate) mod doctor;

@@ -1,23 +1,26 @@
-//! `tandem sim carrier`: a telephone network to test applications and trunks with.
+//! `tandem sim carrier`: a telephone network to test applications and trunks with. `tandem sim caller` is next door.
 
 use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
 use tandem_server::simulator::{self, CallSpec, Carrier, CarrierConfig, Step};
 
-use super::block_on;
+use super::{block_on, caller};
 use crate::arguments::{Arguments, Sim, SimCarrier, SimCommand};
 use crate::output;
 
-pub(crate) fn run(arguments: &Arguments, sim: &Sim) -> anyhow::Result<()> {
-    let SimCommand::Carrier(carrier) = &sim.command;
-    if carrier.table {
-        print_table(arguments);
-        return Ok(());
+pub(crate) fn run(arguments: &Arguments, sim: &Sim) -> anyhow::Result<ExitCode> {
+    match &sim.command {
+        SimCommand::Caller(options) => caller::run(arguments, options),
+        SimCommand::Carrier(carrier) if carrier.table => {
+            print_table(arguments);
+            Ok(ExitCode::SUCCESS)
+        }
+        SimCommand::Carrier(carrier) => block_on(1, serve(arguments, carrier)).map(|()| ExitCode::SUCCESS),
     }
-    block_on(1, serve(arguments, carrier))
 }
 
 fn print_table(arguments: &Arguments) {

@@ -23,6 +23,7 @@ mod networks;
 mod readings;
 mod refusals;
 mod routing;
+mod scripts;
 mod stage;
 mod thousand_trunks;
 mod trunk_calls;

@@ -10,6 +10,7 @@ use super::behaviour::{Plan, Voice};
 use super::call_log::SimCall;
 use super::call_spec::{CallSpec, Step};
 use super::line::{LineCommand, LineEnd};
+use super::live::{InfoKeys, LiveSender};
 use super::negotiation::{CallMedia, Terms};
 use super::outcome::{CallOutcome, EndedBy, FinalStatus, Progress};
 
@@ -26,6 +27,10 @@ pub(super) struct Call {
     pub(super) ended_at: Option<Instant>,
     pub(super) media: CallMedia,
     pub(super) part: Part,
+    /// Whoever steers this call from outside is told here.
+    pub(super) live: Option<LiveSender>,
+    /// Keys going out by INFO.
+    pub(super) info: Option<InfoKeys>,
     /// What a called number says begins with the first ACK.
     talks: bool,
     timeline: Vec<(u64, String)>,
@@ -44,6 +49,8 @@ pub(super) struct Callee {
     pub(super) plan: Plan,
     /// The offer of the INVITE.
     pub(super) offer: Option<Vec<u8>>,
+    /// Who waits for the end of a call that is steered from outside.
+    pub(super) outcome: Option<oneshot::Sender<CallOutcome>>,
 }
 
 /// A caller with a script.
@@ -74,6 +81,8 @@ impl Call {
             ended_at: None,
             media,
             part,
+            live: None,
+            info: None,
             talks: false,
             timeline: Vec::new(),
         }
@@ -150,27 +159,30 @@ impl Call {
     pub(super) fn finish(mut self, heard: Option<LineEnd>) -> SimCall {
         let (rtp, recording) = heard.map(|end| (end.facts, end.recording)).unwrap_or_default();
         self.sim.rtp = rtp;
-        if let Part::Caller(caller) = self.part {
-            let caller = *caller;
+        let (outcome, caller) = match self.part {
+            Part::Caller(mut caller) => (caller.outcome.take(), Some(caller)),
+            Part::Callee(mut callee) => (callee.outcome.take(), None),
+        };
+        if let Some(reply) = outcome {
             let outcome = CallOutcome {
                 call_id: self.sim.call_id.clone(),
                 status: self.sim.status.clone(),
-                rang: caller.rang,
-                early_media: caller.early_media,
+                rang: caller.as_ref().is_some_and(|caller| caller.rang),
+                early_media: caller.as_ref().is_some_and(|caller| caller.early_media),
                 answered_at: self.answered_at,
                 ended_at: self.ended_at.unwrap_or(self.born),
                 talk_seconds: self.sim.talk_ms as f64 / 1_000.0,
                 ended_by: self.sim.ended_by.unwrap_or(EndedBy::Failure),
-                failed_step: caller.failed_step,
+                failed_step: caller.as_ref().and_then(|caller| caller.failed_step.clone()),
                 info_digits: self.sim.info_digits.clone(),
                 rtp: self.sim.rtp.clone(),
                 recording,
                 timeline: self.timeline,
             };
-            if let Some(reply) = caller.outcome {
-                // Nobody waits for the outcome of a call whose handle was dropped.
-                let _ = reply.send(outcome);
-            }
+            // Nobody waits for the outcome of a call whose handle was dropped.
+            let _ = reply.send(outcome);
+        }
+        if let Some(caller) = caller {
             caller.progress.send_replace(Progress::Ended);
         }
         self.sim

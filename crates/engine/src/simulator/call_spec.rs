@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tandem_media::g711::Law;
 use thiserror::Error;
 
 /// Longest script.
@@ -32,6 +33,8 @@ pub struct CallSpec {
     pub line: LineUse,
     /// Frequencies to look for besides the loudest one, as when several people speak at once.
     pub listen_for: Vec<u16>,
+    /// The one codec to offer; both laws of G.711 without.
+    pub law: Option<Law>,
 }
 
 /// What is done with the audio of a call.
@@ -102,6 +105,7 @@ impl CallSpec {
             script: Vec::new(),
             line: LineUse::Talk,
             listen_for: Vec::new(),
+            law: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tandem_media::g711::Law;
 use tandem_model::clock;
 use tandem_sip::message::{FieldName, HeaderField, Method, reason_phrase};
 use tandem_sip::sdp::Direction;
@@ -30,6 +31,10 @@ impl Driver {
     /// The platform calls.
     pub(super) fn on_invite(&mut self, now: Instant, leg: LegId, facts: RequestFacts) {
         let number = facts.request_uri.view().user().unwrap_or_default().to_owned();
+        if self.config.reception.is_some() {
+            let sim = sim_call(&facts, number, true);
+            return self.receive(now, leg, facts, sim);
+        }
         let phone = self.phones.get(&number).map(|phone| phone.plan());
         let is_phone = phone.is_some();
         let plan = phone.unwrap_or_else(|| plan_for(&number));
@@ -54,10 +59,10 @@ impl Driver {
             return;
         };
         if plan.alaw_only {
-            media.restrict_to_alaw();
+            media.restrict_to(Law::Alaw);
         }
         media.set_ptime(plan.ptime_ms);
-        let callee = Callee { plan: plan.clone(), offer: facts.sdp };
+        let callee = Callee { plan: plan.clone(), offer: facts.sdp, outcome: None };
         self.calls.insert(key, Call::new(leg, sim, now, media, Part::Callee(Box::new(callee))));
         self.legs.insert(leg, key);
         self.log_invite(key);
@@ -122,7 +127,7 @@ impl Driver {
         }
     }
 
-    fn answer(&mut self, now: Instant, key: CallKey) {
+    pub(super) fn answer(&mut self, now: Instant, key: CallKey) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let leg = call.leg;
         let sdp = match call.media.described() {
@@ -172,7 +177,7 @@ impl Driver {
         }
     }
 
-    fn refuse(&mut self, now: Instant, key: CallKey, code: u16, cause: u16) {
+    pub(super) fn refuse(&mut self, now: Instant, key: CallKey, code: u16, cause: u16) {
         let Some(call) = self.calls.get(&key) else { return };
         let leg = call.leg;
         let reason = format!("Q.850;cause={cause}");
@@ -208,7 +213,9 @@ impl Driver {
             }
         }
         // A re-INVITE's ACK changes nothing in what is being said.
-        let is_first = self.calls.get_mut(&key).is_some_and(|call| call.begins_talking());
+        // Nor does any ACK in what somebody else decides.
+        let is_first =
+            self.calls.get_mut(&key).is_some_and(|call| call.live.is_none() && call.begins_talking());
         if is_first {
             self.speak(now, key, voice);
         }

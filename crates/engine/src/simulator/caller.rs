@@ -9,7 +9,7 @@ use tandem_sip::digest::Attempt;
 use tandem_sip::message::{Address, FieldName, HeaderField, OwnedUri};
 use tandem_sip::sdp::Direction;
 use tandem_sip::{CommandError, LegId, OutgoingInvite};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::address::uri_user;
 use super::behaviour::Voice;
@@ -17,9 +17,10 @@ use super::call::{Call, Caller, Part};
 use super::call_log::{SimCall, SimDirection};
 use super::call_spec::{CallSpec, LineUse, Step};
 use super::carrier::{CallHandle, CarrierError};
-use super::driver::{Alarm, CallKey, Command, Driver, wall_ms};
+use super::driver::{Alarm, CallKey, Driver, wall_ms};
 use super::gatekeeper::answer_challenge;
 use super::line::{LineCommand, LineReport, LineResult};
+use super::live::{LiveEvent, LiveSender};
 use super::mouth::tone_clip;
 use super::outcome::{EndedBy, FinalStatus, Progress, RtpFacts};
 use crate::config::host_text;
@@ -34,8 +35,8 @@ impl Driver {
         &mut self,
         now: Instant,
         spec: CallSpec,
-        commands: mpsc::Sender<Command>,
-    ) -> Result<CallHandle, CarrierError> {
+        live: Option<LiveSender>,
+    ) -> Result<(CallHandle, SimCall), CarrierError> {
         let remote = spec.via.unwrap_or(self.config.platform);
         let host =
             spec.host.clone().unwrap_or_else(|| format!("{}:{}", host_text(remote.ip()), remote.port()));
@@ -53,6 +54,9 @@ impl Driver {
 
         let voice = if spec.line == LineUse::SignallingOnly { Voice::Absent } else { Voice::Silence };
         let mut media = self.open_media(now, voice)?;
+        if let Some(law) = spec.law {
+            media.restrict_to(law);
+        }
         let body = media.offer(Direction::SendRecv);
         let call_id = format!("sim-{:016x}@{}", self.random.next_u64(), host_text(self.advertised));
         let invite = OutgoingInvite {
@@ -72,6 +76,7 @@ impl Driver {
         let (progress, watched) = watch::channel(Progress::Inviting);
         let (outcome_sender, outcome) = oneshot::channel();
         let sim = sim_call(&call_id, &spec);
+        let placed = sim.clone();
         self.set_alarm(now + spec.ring_limit, Alarm::RingLimit(key));
         let caller = Caller {
             spec,
@@ -87,11 +92,13 @@ impl Driver {
             outcome: Some(outcome_sender),
         };
         let mut call = Call::new(leg, sim, now, media, Part::Caller(Box::new(caller)));
+        call.live = live;
         call.note(now, format!("INVITE {to}"));
         self.calls.insert(key, call);
         self.legs.insert(leg, key);
         self.log_invite(key);
-        Ok(CallHandle { call_id, key, commands, progress: watched, outcome })
+        let commands = self.commands.clone();
+        Ok((CallHandle { call_id, key, commands, progress: watched, outcome }, placed))
     }
 
     pub(super) fn on_ringing(&mut self, now: Instant, leg: LegId, status: u16) {
@@ -101,6 +108,7 @@ impl Driver {
             caller.rang = true;
             caller.reach(Progress::Ringing);
         }
+        call.tell(now, LiveEvent::Ringing);
     }
 
     pub(super) fn on_progress(&mut self, now: Instant, leg: LegId, status: u16, sdp: &[u8]) {
@@ -110,6 +118,7 @@ impl Driver {
             caller.early_media = true;
             caller.reach(Progress::Ringing);
         }
+        call.tell(now, LiveEvent::EarlyMedia);
         match call.media.accept(sdp) {
             Ok(terms) => self.agree(now, key, terms, Voice::Silence),
             Err(why) => call.note(now, format!("its SDP is unusable: {why}")),
@@ -132,7 +141,9 @@ impl Driver {
         if let Some(caller) = self.calls.get_mut(&key).and_then(Call::caller) {
             caller.reach(Progress::Answered);
         }
-        self.do_step(now, key);
+        if self.calls.get(&key).is_some_and(|call| call.live.is_none()) {
+            self.do_step(now, key);
+        }
     }
 
     pub(super) fn on_challenged(&mut self, now: Instant, leg: LegId, status: u16, challenges: &[String]) {
@@ -265,7 +276,15 @@ impl Driver {
 
     /// The line has said something, or cannot.
     pub(super) fn on_report(&mut self, now: Instant, report: &LineReport) {
-        let Some(caller) = self.calls.get_mut(&report.key).and_then(Call::caller) else { return };
+        let Some(call) = self.calls.get_mut(&report.key) else { return };
+        if call.live.is_some() {
+            let event = match report.result {
+                LineResult::Done => LiveEvent::Done(report.id),
+                LineResult::Impossible => LiveEvent::Failed(report.id, "no telephone-event was agreed on"),
+            };
+            return call.tell(now, event);
+        }
+        let Some(caller) = call.caller() else { return };
         if caller.step as u32 != report.id {
             return;
         }

@@ -12,6 +12,7 @@ use super::call_log::{CallTable, SimCall};
 use super::call_spec::CallSpec;
 use super::config::CarrierConfig;
 use super::driver::{CallKey, Command, Driver};
+use super::live::{LIVE_QUEUE, LiveCall, LiveSender};
 use super::outcome::{CallOutcome, Progress};
 use super::phone::{RegisterError, Registration};
 
@@ -63,7 +64,8 @@ impl Carrier {
         let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let (driver, addr) = Driver::bind(config, calls.clone(), inbox, stop.clone()).await?;
+        let (driver, addr) =
+            Driver::bind(config, calls.clone(), (commands.clone(), inbox), stop.clone()).await?;
         tasks.spawn(driver.run());
         tasks.close();
         Ok(Self { addr, commands, calls, stop, tasks })
@@ -81,9 +83,24 @@ impl Carrier {
 
     /// Places a call and returns as soon as the INVITE is on its way.
     pub async fn place(&self, spec: CallSpec) -> Result<CallHandle, CarrierError> {
+        Ok(self.send_place(spec, None).await?.0)
+    }
+
+    /// Places a call that its holder steers; the script of the spec is not played.
+    pub async fn place_live(&self, spec: CallSpec) -> Result<LiveCall, CarrierError> {
+        let (live, events) = mpsc::channel(LIVE_QUEUE);
+        let (handle, call) = self.send_place(spec, Some(live)).await?;
+        let (key, commands) = (handle.key, self.commands.clone());
+        Ok(LiveCall { call, handle: Some(handle), key, commands, events })
+    }
+
+    async fn send_place(
+        &self,
+        spec: CallSpec,
+        live: Option<LiveSender>,
+    ) -> Result<(CallHandle, SimCall), CarrierError> {
         let (reply, placed) = oneshot::channel();
-        let commands = self.commands.clone();
-        let command = Command::Place { spec: Box::new(spec), commands, reply };
+        let command = Command::Place { spec: Box::new(spec), live, reply };
         self.commands.send(command).await.map_err(|_| CarrierError::Stopped)?;
         placed.await.map_err(|_| CarrierError::Stopped)?
     }
@@ -120,6 +137,17 @@ impl Drop for Carrier {
 }
 
 impl CallHandle {
+    /// The handle of a call that came in, and what its end is told through.
+    pub(super) fn pair(
+        call_id: String,
+        key: CallKey,
+        commands: mpsc::Sender<Command>,
+    ) -> (Self, oneshot::Sender<CallOutcome>) {
+        let (_, progress) = watch::channel(Progress::Inviting);
+        let (sender, outcome) = oneshot::channel();
+        (Self { call_id, key, commands, progress, outcome }, sender)
+    }
+
     /// SIP Call-ID.
     pub fn call_id(&self) -> &str {
         &self.call_id

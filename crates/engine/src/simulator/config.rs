@@ -9,6 +9,7 @@ use tandem_model::entropy;
 use tokio::sync::mpsc;
 
 use super::call_log::SimEvent;
+use super::live::LiveCall;
 
 /// RTP ports where the caller does not care.
 const DEFAULT_RTP_PORTS: RangeInclusive<u16> = 36_000..=39_999;
@@ -39,6 +40,8 @@ pub struct CarrierConfig {
     pub log_path: Option<PathBuf>,
     /// Gets the same as values. When it is full, events are dropped: the network does not wait.
     pub observer: Option<mpsc::Sender<SimEvent>>,
+    /// Takes every call that comes in, in place of the behaviours of its number. A full one means 503.
+    pub reception: Option<mpsc::Sender<LiveCall>>,
 }
 
 /// Digest credentials that this network demands.
@@ -66,6 +69,7 @@ impl CarrierConfig {
             clip: None,
             log_path: None,
             observer: None,
+            reception: None,
         }
     }
 }

@@ -26,13 +26,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::address::address_towards;
 use super::call::Call;
-use super::call_log::{CallLog, CallTable, SimEvent};
+use super::call_log::{CallLog, CallTable, SimCall, SimEvent};
 use super::call_spec::CallSpec;
 use super::carrier::{CallHandle, CarrierError};
 use super::config::CarrierConfig;
 use super::ending::reason_text;
 use super::gatekeeper::Gatekeeper;
 use super::line::{LineCommand, LineEnd, LineReport};
+use super::live::{LiveEvent, LiveOrder, LiveSender};
 use super::media::melody;
 use super::outcome::{EndedBy, FinalStatus};
 use super::phone::{Phone, RegisterError, Registration};
@@ -62,8 +63,8 @@ const IDLE: Duration = Duration::from_mins(1);
 pub(super) enum Command {
     Place {
         spec: Box<CallSpec>,
-        commands: mpsc::Sender<Command>,
-        reply: oneshot::Sender<Result<CallHandle, CarrierError>>,
+        live: Option<LiveSender>,
+        reply: oneshot::Sender<Result<(CallHandle, SimCall), CarrierError>>,
     },
     Register {
         registration: Box<Registration>,
@@ -71,6 +72,10 @@ pub(super) enum Command {
     },
     HangUp {
         key: CallKey,
+    },
+    Live {
+        key: CallKey,
+        order: LiveOrder,
     },
 }
 
@@ -119,6 +124,8 @@ pub(super) struct Driver {
     next_serial: u64,
     pub(super) log: CallLog,
     inbox: mpsc::Receiver<Command>,
+    /// For the handles of calls.
+    pub(super) commands: mpsc::Sender<Command>,
     stop: CancellationToken,
 }
 
@@ -128,6 +135,7 @@ impl std::fmt::Debug for Command {
             Self::Place { .. } => "Place",
             Self::Register { .. } => "Register",
             Self::HangUp { .. } => "HangUp",
+            Self::Live { .. } => "Live",
         })
     }
 }
@@ -137,7 +145,7 @@ impl Driver {
     pub(super) async fn bind(
         config: CarrierConfig,
         table: CallTable,
-        inbox: mpsc::Receiver<Command>,
+        (commands, inbox): (mpsc::Sender<Command>, mpsc::Receiver<Command>),
         stop: CancellationToken,
     ) -> io::Result<(Self, SocketAddr)> {
         let socket = UdpSocket::bind(config.listen).await?;
@@ -175,6 +183,7 @@ impl Driver {
             next_serial: 0,
             log,
             inbox,
+            commands,
             stop,
             random,
             config,
@@ -212,13 +221,14 @@ impl Driver {
 
     fn on_command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Place { spec, commands, reply } => {
-                let placed = self.place(now, *spec, commands);
+            Command::Place { spec, live, reply } => {
+                let placed = self.place(now, *spec, live);
                 // Whoever gave up waiting for the handle has no use for it.
                 let _ = reply.send(placed);
             }
             Command::Register { registration, reply } => self.register(now, *registration, reply),
             Command::HangUp { key } => self.hang_up(now, key),
+            Command::Live { key, order } => self.on_order(now, key, order),
         }
     }
 
@@ -323,7 +333,7 @@ impl Driver {
             Event::ReinviteAnswered { leg, sdp } => self.on_reinvite_answered(now, leg, sdp.as_deref()),
             Event::ReinviteFailed { leg, status } => self.on_reinvite_failed(now, leg, status),
             Event::Info { leg, content_type, body } => self.on_info(now, leg, &content_type, &body),
-            Event::InfoAnswered { .. } => {}
+            Event::InfoAnswered { leg, status } => self.on_info_answered(now, leg, status),
         }
     }
 
@@ -333,6 +343,7 @@ impl Driver {
         let digit = InfoKind::from_content_type(content_type).and_then(|_| info::parse(body));
         if let Some(heard) = digit.filter(|_| call.sim.info_digits.len() < MAX_INFO_DIGITS) {
             call.sim.info_digits.push(heard.digit.as_char());
+            call.tell(now, LiveEvent::Key(heard.digit.as_char()));
         }
     }
 
@@ -350,17 +361,21 @@ impl Driver {
         for key in &keys {
             self.hang_up(now, *key);
         }
+        self.unregister_all(now);
+        let has_peers = !keys.is_empty() || !self.phones.is_empty();
         self.drain().await;
-        let farewell = async {
-            while !keys.is_empty() {
-                self.on_time(clock::monotonic());
-                self.drain().await;
-                let received = self.socket.recv_from(buffer).await;
-                self.on_received(received, buffer);
-            }
-        };
-        // Until the time is over: whether the last answer has come cannot be known.
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        if has_peers {
+            let farewell = async {
+                loop {
+                    self.on_time(clock::monotonic());
+                    self.drain().await;
+                    let received = self.socket.recv_from(buffer).await;
+                    self.on_received(received, buffer);
+                }
+            };
+            // Until the time is over: whether the last answer has come cannot be known.
+            let _: Result<(), _> = tokio::time::timeout(FAREWELL, farewell).await;
+        }
         let left: Vec<CallKey> = self.calls.keys().copied().collect();
         for key in left {
             self.end(clock::monotonic(), key, EndedBy::Us, None);
@@ -392,6 +407,11 @@ impl Driver {
     pub(super) fn set_alarm(&mut self, at: Instant, alarm: Alarm) {
         let serial = self.serial();
         self.alarms.push(Reverse((at, serial, alarm)));
+    }
+
+    /// Forgets alarms that are no longer wanted.
+    pub(super) fn drop_alarms(&mut self, unwanted: impl Fn(&Alarm) -> bool) {
+        self.alarms.retain(|Reverse((_, _, alarm))| !unwanted(alarm));
     }
 
     pub(super) fn call_of(&mut self, leg: LegId) -> Option<(CallKey, &mut Call)> {
@@ -428,6 +448,7 @@ impl Driver {
         call.sim.answered_at_ms = Some(at_ms);
         call.sim.status = FinalStatus { code: 200, phrase: "OK".to_owned(), reason: None };
         call.note(now, "answered");
+        call.tell(now, LiveEvent::Answered);
         call.tell_line(now, LineCommand::Answered);
         self.log.note(at_ms, SimEvent::Answered(call.sim.clone()));
     }

@@ -136,18 +136,18 @@ impl Ear {
         self.samples += payload.len() as u64;
     }
 
-    /// Hears a telephone-event.
-    pub(super) fn on_event(&mut self, now: Instant, header: Header, payload: &[u8]) {
+    /// Hears a telephone-event; says which key has begun.
+    pub(super) fn on_event(&mut self, now: Instant, header: Header, payload: &[u8]) -> Option<char> {
         let Some(event) = TelephoneEvent::parse(payload) else {
             self.facts.unexpected += 1;
-            return;
+            return None;
         };
         let heard = self.events.on_event(now, header.ssrc, header.timestamp, header.marker, event);
-        if let Some(DigitEvent::Began(digit)) = heard
-            && self.facts.dtmf.len() < MAX_DIGITS
-        {
+        let Some(DigitEvent::Began(digit)) = heard else { return None };
+        if self.facts.dtmf.len() < MAX_DIGITS {
             self.facts.dtmf.push(digit.as_char());
         }
+        Some(digit.as_char())
     }
 
     /// A datagram that was not agreed upon.

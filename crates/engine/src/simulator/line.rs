@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use super::behaviour::Voice;
 use super::driver::CallKey;
 use super::ear::{Ear, Phase};
+use super::live::{LiveEvent, LiveSender};
 use super::mouth::Mouth;
 use super::negotiation::Terms;
 use super::outcome::RtpFacts;
@@ -39,6 +40,8 @@ pub(super) struct LineSetup {
     pub(super) loss_percent: u8,
     pub(super) listen_for: Vec<u16>,
     pub(super) records: bool,
+    /// Is told of everything that is heard.
+    pub(super) live: Option<LiveSender>,
 }
 
 /// What the driver tells a line.
@@ -87,6 +90,9 @@ struct Line {
     answered: bool,
     packets_sent: u64,
     bytes_sent: u64,
+    live: Option<LiveSender>,
+    /// Events that nobody took in time.
+    unheard: u64,
 }
 
 /// Runs until the driver drops its end of `commands`.
@@ -138,6 +144,8 @@ impl Line {
             answered: false,
             packets_sent: 0,
             bytes_sent: 0,
+            live: setup.live,
+            unheard: 0,
         })
     }
 
@@ -174,14 +182,27 @@ impl Line {
         self.ear.on_packet(now, header, payload.len(), phase);
         let event = self.terms.telephone_event.map(|(_, receive)| receive);
         if event == Some(header.payload_type) {
-            return self.ear.on_event(now, header, payload);
+            if let Some(key) = self.ear.on_event(now, header, payload) {
+                self.tell(now, || LiveEvent::Key(key));
+            }
+            return;
         }
         let law = self.terms.receive.iter().find(|(payload_type, _)| *payload_type == header.payload_type);
         let Some((_, law)) = law.copied() else { return self.ear.on_unexpected() };
         self.ear.on_audio(law, payload);
+        self.tell(now, || LiveEvent::Heard(payload.iter().map(|byte| law.decode(*byte)).collect()));
         let mut out = [0_u8; MAX_DATAGRAM];
         if let Some(len) = self.mouth.echo(now, law, payload, &mut out) {
             self.send(out.get(..len).unwrap_or_default()).await;
+        }
+    }
+
+    /// Tells whoever steers the call; audio is not kept for whoever is slow.
+    fn tell(&mut self, now: std::time::Instant, event: impl FnOnce() -> LiveEvent) {
+        if let Some(live) = &self.live
+            && live.try_send((now, event())).is_err()
+        {
+            self.unheard += 1;
         }
     }
 
@@ -221,6 +242,9 @@ impl Line {
     }
 
     fn finish(self) -> LineEnd {
+        if self.unheard > 0 {
+            tracing::warn!(packets = self.unheard, "a steered call was heard too slowly: audio was dropped");
+        }
         let (mut facts, recording) = self.ear.finish();
         facts.packets_sent = self.packets_sent;
         facts.bytes_sent = self.bytes_sent;

@@ -50,7 +50,8 @@ impl Driver {
             return call.tell_line(now, LineCommand::Agree(terms));
         };
         let (loss_percent, listen_for, records) = call.ear_settings();
-        let setup = LineSetup { key, socket, seed, terms, loss_percent, listen_for, records };
+        let live = call.live.clone();
+        let setup = LineSetup { key, socket, seed, terms, loss_percent, listen_for, records, live };
         let (line, commands) = mpsc::channel(LINE_QUEUE);
         let task = self.lines.spawn(line::run(setup, commands, self.report_sender.clone()));
         self.line_keys.insert(task.id(), key);

@@ -10,10 +10,11 @@
 //!   [`calls`](Carrier::calls), shut down.
 //! * [`behaviours`] — what each dialled number does; [`Plan`] is one of them as a value.
 //! * [`CallSpec`], [`Step`] — a call towards the platform and what its caller does.
+//! * [`LiveCall`] — a call that its holder steers, order by order.
 //! * [`CallOutcome`], [`RtpFacts`], [`SimCall`] — what was seen and heard.
 //!
 //! Inside, one driver task owns the SIP endpoint and decides everything (`driver`, with its parts
-//! `callee`, `caller`, `phone`, `media` and `ending`); one task per call with media owns its RTP socket (`line`, made of an `ear`
+//! `callee`, `caller`, `live`, `phone`, `media` and `ending`); one task per call with media owns its RTP socket (`line`, made of an `ear`
 //! and a `mouth`). Promises: every queue and table is bounded; calls without media start no task.
 
 mod address;
@@ -30,6 +31,7 @@ mod ear;
 mod ending;
 mod gatekeeper;
 mod line;
+mod live;
 mod media;
 mod mouth;
 mod negotiation;
@@ -46,5 +48,8 @@ pub use call_log::{MAX_LOGGED_CALLS, SimCall, SimDirection, SimEvent};
 pub use call_spec::{CallSpec, LineUse, MAX_STEPS, ScriptError, Step, parse_script};
 pub use carrier::{CallHandle, Carrier, CarrierError};
 pub use config::{CarrierConfig, Demand};
+pub use live::{LiveCall, LiveEvent, LiveNews, LiveOrder};
 pub use outcome::{CallOutcome, EndedBy, FinalStatus, HeardTone, Progress, RtpFacts};
 pub use phone::{RegisterError, Registration};
+/// A codec to insist on.
+pub use tandem_media::g711::Law;

@@ -89,9 +89,12 @@ impl CallMedia {
         }
     }
 
-    /// Speaks A-law alone.
-    pub(super) fn restrict_to_alaw(&mut self) {
-        self.capabilities = AudioCapabilities::new([AudioCodec::Pcma]);
+    /// Speaks one law alone.
+    pub(super) fn restrict_to(&mut self, law: Law) {
+        self.capabilities = AudioCapabilities::new([match law {
+            Law::Ulaw => AudioCodec::Pcmu,
+            Law::Alaw => AudioCodec::Pcma,
+        }]);
     }
 
     /// Insists on a packet time.

@@ -128,6 +128,15 @@ impl Driver {
         self.send_register(now, &username, None);
     }
 
+    /// Takes a registration back.
+    pub(super) fn unregister(&mut self, now: Instant, username: &str) {
+        if let Some(phone) = self.phones.get_mut(username) {
+            phone.expires_s = 0;
+            phone.attempt = Attempt::First;
+            self.send_register(now, username, None);
+        }
+    }
+
     pub(super) fn refresh(&mut self, now: Instant, username: &str) {
         if let Some(phone) = self.phones.get_mut(username) {
             phone.attempt = Attempt::First;

@@ -21,3 +21,9 @@ mod wav;
 pub(crate) use espeak::Espeak;
 pub(crate) use library::SoundLibrary;
 pub(crate) use tts::{SPEECH_CHARS_MAX, Tts};
+
+/// Any WAV as telephone audio.
+pub(crate) fn decode_wav(file: &[u8]) -> Result<Vec<i16>, tandem_model::ports::SoundError> {
+    let audio = wav::decode(file)?;
+    Ok(resample::to_telephone(&audio.samples, audio.rate))
+}
