@@ -42,6 +42,7 @@ pub(super) const PAGES: &[Page] = pages![
     "limits",
     "configuration",
     "carrier-simulator",
+    "sim-script",
     "payment-provider",
     "kyc-verifier",
     "coverage",
