@@ -29,6 +29,11 @@ pub(crate) fn resolve(base: &str, written: &str) -> Option<String> {
     web.then_some(absolute)
 }
 
+/// Whether `written` can be an `http`/`https` URL, or one relative to such a document.
+pub(crate) fn could_be_web(written: &str) -> bool {
+    resolve("https://document.invalid/", written).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

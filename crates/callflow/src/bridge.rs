@@ -39,6 +39,7 @@ impl Bridge {
             caller_id: None,
             caller_name: None,
             custom_headers: Vec::new(),
+            credentials: None,
         });
         Self { b, phase: Phase::Ringing { until: now + ring_timeout }, rang: false }
     }

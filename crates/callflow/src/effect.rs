@@ -1,5 +1,8 @@
 //! What a call wants done.
 
+use std::fmt;
+use std::time::Duration;
+
 use tandem_model::ports::{FetchRequest, LegTarget, Notice};
 
 use crate::leg::{End, FetchId, Leg, PlaybackId};
@@ -45,7 +48,8 @@ pub enum Effect {
         /// What will be played.
         sound: Sound,
     },
-    /// Play to a leg, then report `PlaybackDone`. At most one sound per leg at a time.
+    /// Play to a leg, then report `PlaybackDone`. At most one sound per leg at a time. An unanswered A hears it as early
+    /// media (183).
     Play {
         /// Its name.
         playback: PlaybackId,
@@ -90,7 +94,15 @@ pub enum Effect {
         /// The callee.
         b: Leg,
     },
-    /// Send telephone-events to a leg: `0-9 * # A-D`, `w` waits half a second, `W` a whole one.
+    /// Listen to a leg, which is answered, until this is heard; then report `Noticed`, once. `None` ends that, as
+    /// another watch does.
+    Watch {
+        /// To whom.
+        leg: Leg,
+        /// What for.
+        watch: Option<Watch>,
+    },
+    /// Send telephone-events to a leg: `0-9 * # A-D`, `w` waits half a second, `W` a whole one. Then report `DigitsSent`.
     SendDigits {
         /// To whom.
         leg: Leg,
@@ -116,6 +128,23 @@ pub struct DialOrder {
     pub caller_name: Option<String>,
     /// Names without prefix.
     pub custom_headers: Vec<(String, String)>,
+    /// What answers a challenge of the callee's server, when the document brings it.
+    pub credentials: Option<SipCredentials>,
+}
+
+/// A user name and a password for digest authentication.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SipCredentials {
+    /// User name.
+    pub username: String,
+    /// Password; not shown by `Debug`.
+    pub password: String,
+}
+
+impl fmt::Debug for SipCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SipCredentials").field("username", &self.username).finish_non_exhaustive()
+    }
 }
 
 /// Whom a B leg reaches.
@@ -146,6 +175,17 @@ pub enum Sound {
     },
     /// Ringback tone, until stopped.
     Ringback,
+    /// The beep after which to speak, once.
+    Beep,
+}
+
+/// What a leg is listened to for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// So long without voice.
+    Silence(Duration),
+    /// The end of a steady tone, as answering machines send before they record.
+    Beep,
 }
 
 /// How often a sound is played.

@@ -68,6 +68,16 @@ pub enum Input {
         /// As in [`Effect::Prepare`](crate::Effect::Prepare).
         preparation: PlaybackId,
     },
+    /// The digits of an [`Effect::SendDigits`](crate::Effect::SendDigits) have left, or could not.
+    DigitsSent {
+        /// To whom.
+        leg: Leg,
+    },
+    /// What an [`Effect::Watch`](crate::Effect::Watch) listened for was heard.
+    Noticed {
+        /// On which leg.
+        leg: Leg,
+    },
     /// A sound is over.
     PlaybackDone {
         /// As in [`Effect::Play`](crate::Effect::Play).

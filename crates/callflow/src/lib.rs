@@ -32,7 +32,7 @@ mod setup;
 mod verbs;
 
 pub use call::{Call, FAILURE_MAX};
-pub use effect::{DialOrder, DialTarget, Effect, Loops, Sound};
+pub use effect::{DialOrder, DialTarget, Effect, Loops, SipCredentials, Sound, Watch};
 pub use input::{Input, PlaybackOutcome};
 pub use leg::{End, FetchId, Leg, PlaybackId};
 pub use setup::{ALegState, CallSetup, Limits, Program};

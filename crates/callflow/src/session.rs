@@ -47,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) facts: CallFacts,
     pub(crate) limits: Limits,
     a: ALeg,
+    /// A hears what is played before it is answered.
+    pub(crate) early_media: bool,
     /// URL of the running document: relative URLs resolve against it.
     pub(crate) document_url: String,
     /// Takes what is gathered where a document names no action.
@@ -57,10 +59,12 @@ pub(crate) struct Session {
     last_leg: u32,
     last_playback: u64,
     last_fetch: u64,
+    /// Fetches of documents that are only heard.
+    sounds: Vec<FetchId>,
 }
 
 impl Session {
-    pub(crate) fn new(facts: CallFacts, a: ALegState, limits: Limits) -> Self {
+    pub(crate) fn new(facts: CallFacts, a: ALegState, early_media: bool, limits: Limits) -> Self {
         let a = match a {
             ALegState::Unanswered => ALeg::Unanswered,
             ALegState::Answered => ALeg::Answered,
@@ -69,6 +73,7 @@ impl Session {
             facts,
             limits,
             a,
+            early_media,
             document_url: String::new(),
             input: None,
             scheduled_hangup: None,
@@ -76,6 +81,7 @@ impl Session {
             last_leg: Leg::A.0,
             last_playback: 0,
             last_fetch: 0,
+            sounds: Vec::new(),
         }
     }
 
@@ -122,19 +128,19 @@ impl Session {
         preparation
     }
 
-    /// Plays to A. Nothing is sent to a leg that has ended.
-    pub(crate) fn play(&mut self, sound: Sound, loops: Loops) -> PlaybackId {
+    /// Plays to a leg: a dialled one that talks, or A, unanswered too. Nothing is sent to A once it has ended.
+    pub(crate) fn play(&mut self, leg: Leg, sound: Sound, loops: Loops) -> PlaybackId {
         self.last_playback += 1;
         let playback = PlaybackId(self.last_playback);
-        if self.a == ALeg::Answered {
-            self.emit(Effect::Play { playback, leg: Leg::A, sound, loops });
+        if leg != Leg::A || !matches!(self.a, ALeg::Ended(_)) {
+            self.emit(Effect::Play { playback, leg, sound, loops });
         }
         playback
     }
 
-    /// Stops what plays to A.
-    pub(crate) fn stop(&mut self, playback: PlaybackId) {
-        if self.a == ALeg::Answered {
+    /// Stops what plays to a leg that lives.
+    pub(crate) fn stop(&mut self, leg: Leg, playback: PlaybackId) {
+        if leg != Leg::A || !matches!(self.a, ALeg::Ended(_)) {
             self.emit(Effect::StopPlayback { playback });
         }
     }
@@ -153,6 +159,9 @@ impl Session {
         let url = self.resolve(&load.target.url).ok_or(BadTarget::Url)?;
         self.last_fetch += 1;
         let fetch = FetchId(self.last_fetch);
+        if load.kind == FetchKind::Sound {
+            self.sounds.push(fetch);
+        }
         let request = FetchRequest {
             account: self.facts.account.clone(),
             call: self.facts.call,
@@ -163,6 +172,13 @@ impl Session {
         };
         self.emit(Effect::Fetch { fetch, request: Box::new(request) });
         Ok(fetch)
+    }
+
+    /// Whether a fetch that has come back is of a document that is only heard.
+    pub(crate) fn is_for_sound(&mut self, fetch: FetchId) -> bool {
+        let before = self.sounds.len();
+        self.sounds.retain(|sound| *sound != fetch);
+        self.sounds.len() < before
     }
 
     /// Requests an `action` whose document nobody waits for.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tandem_model::{ApplicationPlan, CallFacts};
 
+use crate::document::Reading;
+
 /// Everything a [`Call`](crate::Call) needs to begin.
 #[derive(Clone, Debug)]
 pub struct CallSetup {
@@ -13,6 +15,10 @@ pub struct CallSetup {
     pub program: Program,
     /// Whether the A leg is answered already.
     pub a_leg: ALegState,
+    /// Whether A can hear something before it is answered.
+    pub early_media: bool,
+    /// What becomes of unknown elements.
+    pub reading: Reading,
     /// Hard limit on talk time, from A's answer; before the answer, the limit on waiting for one.
     pub max_duration: Duration,
     /// Spoken before hanging up when no document could be had (`en-US`). Empty: hang up in silence.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::effect::{Loops, Sound};
 use crate::input::Input;
-use crate::leg::{End, PlaybackId};
+use crate::leg::{End, Leg, PlaybackId};
 use crate::session::Session;
 use crate::verbs::{Running, Step};
 
@@ -19,7 +19,7 @@ impl Apology {
     /// Begins to speak to A, which is answered.
     pub(super) fn start(session: &mut Session, text: String, end: End) -> Self {
         let sound = Sound::Speech { text, language: "en-US".to_owned(), voice: "WOMAN".to_owned() };
-        Self { playback: session.play(sound, Loops::Times(1)), end }
+        Self { playback: session.play(Leg::A, sound, Loops::Times(1)), end }
     }
 }
 
@@ -32,6 +32,6 @@ impl Running for Apology {
     }
 
     fn stop(&mut self, session: &mut Session) {
-        session.stop(self.playback);
+        session.stop(Leg::A, self.playback);
     }
 }

@@ -45,6 +45,8 @@ impl Failure {
         match (kind, self) {
             (FetchKind::Answer | FetchKind::Fallback, Self::Xml) => HangupCause::InvalidAnswerXml,
             (FetchKind::Answer | FetchKind::Fallback, _) => HangupCause::AnswerUrlError,
+            // A sound that cannot be had never ends a call.
+            (FetchKind::Sound, _) => HangupCause::InternalError,
             (FetchKind::Action, Self::Unreachable) => HangupCause::ActionUrlError,
             (FetchKind::Action, Self::Url) => HangupCause::InvalidActionUrl,
             (FetchKind::Action, Self::Method) => HangupCause::InvalidActionMethod,

@@ -15,7 +15,7 @@ use self::apology::Apology;
 use self::failure::Failure;
 use crate::address::Target;
 use crate::bridge::Bridge;
-use crate::document;
+use crate::document::{self, Reading};
 use crate::effect::{Effect, Sound};
 use crate::input::Input;
 use crate::leg::{End, FetchId, Leg, PlaybackId};
@@ -43,6 +43,7 @@ pub const FAILURE_MAX: usize = 300;
 pub struct Call {
     session: Session,
     program: Program,
+    reading: Reading,
     apology: String,
     max_duration: Duration,
     /// When `max_duration` is over.
@@ -86,13 +87,14 @@ enum AfterAnswer {
 impl Call {
     /// A call to which nothing has happened yet. [`Input::Start`] sets it going.
     pub fn new(now: Instant, setup: CallSetup) -> Self {
-        let mut session = Session::new(setup.facts, setup.a_leg, setup.limits);
+        let mut session = Session::new(setup.facts, setup.a_leg, setup.early_media, setup.limits);
         if let Program::Document(plan) = &setup.program {
             session.input.clone_from(&plan.input);
         }
         Self {
             session,
             program: setup.program,
+            reading: setup.reading,
             apology: setup.apology,
             max_duration: setup.max_duration,
             limit_at: now + setup.max_duration,
@@ -149,6 +151,11 @@ impl Call {
     /// [`FAILURE_MAX`] characters. `None` while the call lives, and when it ended otherwise.
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref().filter(|_| self.is_finished())
+    }
+
+    /// Whether the keys pressed now may be shown to nobody: the document gathers them with `log="false"`.
+    pub fn keeps_keys_secret(&self) -> bool {
+        matches!(&self.activity, Activity::Running(running) if running.keeps_keys_secret())
     }
 
     /// Whether [`Effect::Finished`] has been given out or waits to be.
@@ -271,6 +278,7 @@ impl Call {
             Step::Load(load) => self.load(now, *load, None),
             Step::End(end) => self.end_now(now, end),
             Step::Refuse(end, sip_status) => self.end(now, end, sip_status),
+            Step::Broken(why) => self.broken(now, &why),
         }
     }
 
@@ -278,7 +286,7 @@ impl Call {
     fn advance(&mut self, now: Instant) {
         self.activity = Activity::New;
         while let Some(placed) = self.verbs.pop_front() {
-            if placed.verb.needs_media() {
+            if placed.verb.needs_media(&self.session) {
                 let preparation = self.prepare(&placed);
                 if self.session.a() != ALeg::Answered {
                     return self.answer_for(now, placed, preparation);
@@ -373,6 +381,9 @@ impl Call {
 
     fn fetched(&mut self, now: Instant, fetch: FetchId, result: Result<Fetched, FetchError>) {
         if !matches!(&self.activity, Activity::Fetching { fetch: awaited, .. } if *awaited == fetch) {
+            if self.session.is_for_sound(fetch) {
+                return self.step(now, &Input::Fetched { fetch, result });
+            }
             // An action with redirect="false": only its failure is of interest, and only to people.
             if let Err(error) = result {
                 self.session.trace(format!("action failed, the document goes on: {error}"));
@@ -391,10 +402,10 @@ impl Call {
                 return self.failed(now, load, first_failure, failure, &error.words);
             }
         };
-        match document::parse(&fetched.body) {
+        match document::parse(&fetched.body, self.reading) {
             Ok(document) => {
                 for warning in document.warnings() {
-                    self.session.trace(warning.clone());
+                    self.session.trace(warning);
                 }
                 self.session.document_url = fetched.url;
                 self.failure = None;
@@ -428,6 +439,16 @@ impl Call {
             return self.load(now, load, Some(cause));
         }
         self.apologise(now, End::new(cause, HangupSource::Error));
+    }
+
+    /// The document asks for something that is not there.
+    fn broken(&mut self, now: Instant, why: &str) {
+        self.verbs.clear();
+        self.session.trace(why);
+        let end = End::new(HangupCause::InternalError, HangupSource::Error);
+        self.failure = Some(bounded(&format!("{}: {why}", end.cause.name())));
+        self.activity = Activity::New;
+        self.apologise(now, end);
     }
 
     fn fallback(&self) -> Option<Target> {

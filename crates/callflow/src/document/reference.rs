@@ -11,15 +11,15 @@ pub fn reference() -> String {
         "# Call-control XML\n\n\
          A document is one `<Response>` of at most 100 KiB, UTF-8, without DTD. Its elements run from top to bottom; at the end \
          of the document the call is hung up (4010). Element and attribute names are matched exactly, then by alias, then in any \
-         case. Numbers out of range are clamped; unknown attributes are ignored; unknown elements make the document invalid (8011 \
-         to 8014). URLs may be relative to the document's own; fragments are not sent.\n\n\
+         case. Numbers out of range are clamped; unknown attributes and elements are ignored; elements in the wrong place \
+         make the document invalid (8011 to 8014). `tandem xml check FILE` tells what is wrong with a document. URLs may be relative to the document's own; fragments are not sent.\n\n\
          This page is generated from the code.\n",
     );
     for spec in verbs::specs() {
         element(&mut page, spec);
     }
     page.push_str(
-        "\n## Not built\n\nA document that uses one of these is refused with a message saying so: ",
+        "\n## Not built\n\nA call that reaches one of these ends (5010), and its record says why: ",
     );
     let names: Vec<String> = verbs::NOT_BUILT.iter().map(|(name, _)| format!("`<{name}>`")).collect();
     page.push_str(&names.join(", "));
@@ -59,8 +59,7 @@ fn row(page: &mut String, attribute: &Attribute) {
     let mut meaning = match attribute.support {
         Support::Built => attribute.doc.to_owned(),
         Support::Ignored(why) => format!("Accepted without effect: {why}."),
-        Support::NotBuilt { except: [] } => "Not built: refused.".to_owned(),
-        Support::NotBuilt { except } => format!("Not built: refused, except {}.", code_list(except)),
+        Support::NotBuilt { .. } => "Not built: accepted without effect, with a warning.".to_owned(),
     };
     if !attribute.aliases.is_empty() {
         let _ = write!(meaning, " Also {}.", code_list(attribute.aliases));

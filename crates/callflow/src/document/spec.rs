@@ -73,7 +73,7 @@ pub(crate) enum Support {
     Built,
     /// Accepted without effect; the words say why that does no harm.
     Ignored(&'static str),
-    /// A document that uses it is refused, unless it writes one of these values.
+    /// Accepted without effect so far, with a warning unless one of these values is written, which ask for nothing.
     NotBuilt {
         /// Values that ask for nothing.
         except: &'static [&'static str],
@@ -96,7 +96,7 @@ impl Attribute {
         Self { name, aliases: &[], kind, default: "", doc: "", support: Support::Ignored(why) }
     }
 
-    /// Refused, unless one of `except` is written.
+    /// Without effect so far, unless one of `except` is written.
     pub(crate) const fn not_built(name: &'static str, kind: Kind, except: &'static [&'static str]) -> Self {
         Self { name, aliases: &[], kind, default: "", doc: "", support: Support::NotBuilt { except } }
     }

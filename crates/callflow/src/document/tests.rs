@@ -3,11 +3,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn elements(xml: &str) -> Vec<&'static str> {
-    parse(xml.as_bytes()).unwrap().elements().collect()
+    parse(xml.as_bytes(), Reading::Tolerant).unwrap().elements().collect()
 }
 
 fn error(xml: &str) -> DocumentError {
-    parse(xml.as_bytes()).unwrap_err()
+    parse(xml.as_bytes(), Reading::Tolerant).unwrap_err()
 }
 
 #[test]
@@ -25,8 +25,11 @@ fn what_stands_before_and_beside_the_elements_is_tolerated() {
 
 #[test]
 fn text_is_trimmed_and_collapsed_and_markup_inside_it_is_dropped() {
-    let document =
-        parse(b"<Response><Speak>\n one <emphasis>two</emphasis>\n  three </Speak></Response>").unwrap();
+    let document = parse(
+        b"<Response><Speak>\n one <emphasis>two</emphasis>\n  three </Speak></Response>",
+        Reading::Tolerant,
+    )
+    .unwrap();
     assert!(format!("{document:?}").contains("\"one two three\""), "{document:?}");
 }
 
@@ -46,9 +49,14 @@ fn what_is_no_xml_is_refused_with_its_position() {
     assert_eq!(ampersand.line, 4, "{ampersand}");
     assert!(ampersand.message.starts_with("malformed XML"), "{ampersand}");
     for xml in ["", "hello", "<Response>", "<Response></Response><Response></Response>", "{\"a\":1}"] {
-        assert!(parse(xml.as_bytes()).is_err(), "{xml}");
+        assert!(parse(xml.as_bytes(), Reading::Tolerant).is_err(), "{xml}");
     }
-    assert!(parse(b"<Response><Speak>\xff</Speak></Response>").unwrap_err().message.contains("UTF-8"));
+    assert!(
+        parse(b"<Response><Speak>\xff</Speak></Response>", Reading::Tolerant)
+            .unwrap_err()
+            .message
+            .contains("UTF-8")
+    );
 }
 
 #[test]
@@ -58,7 +66,7 @@ fn document_type_definitions_are_refused() {
     assert!(error(bomb).message.contains("DTD"), "{}", error(bomb));
     let outside =
         "<!DOCTYPE r [<!ENTITY a SYSTEM \"file:///etc/passwd\">]><Response><Speak>&a;</Speak></Response>";
-    assert!(parse(outside.as_bytes()).is_err());
+    assert!(parse(outside.as_bytes(), Reading::Tolerant).is_err());
 }
 
 #[test]
@@ -67,46 +75,48 @@ fn another_root_is_refused() {
 }
 
 #[test]
-fn unknown_elements_are_refused_with_their_position() {
-    let error = error("<Response>\n  <Speak>a</Speak>\n  <Dance/>\n</Response>");
-    assert_eq!((error.line, error.column, error.element.as_deref()), (3, 3, Some("Dance")));
-    assert_eq!(error.message, "<Dance> is no element of the language");
+fn unknown_elements_are_skipped_or_refused_with_their_position() {
+    let xml = b"<Response>\n  <Speak>a</Speak>\n  <Speek/>\n</Response>";
+    let document = parse(xml, Reading::Tolerant).unwrap();
+    assert_eq!(document.elements().collect::<Vec<_>>(), ["Speak"]);
+    assert_eq!(document.warnings(), ["<Speek> is no element of the language: it is skipped (line 3)"]);
+    let error = parse(xml, Reading::Strict).unwrap_err();
+    assert_eq!((error.line, error.column, error.element.as_deref()), (3, 3, Some("Speek")));
+    assert_eq!(error.message, "<Speek> is no element of the language");
+    assert_eq!(error.remedy, "Did you mean <Speak>?");
 }
 
 #[test]
-fn elements_that_are_not_built_say_so() {
-    for name in ["Record", "Conference", "Stream", "PreAnswer", "DTMF", "MultiPartyCall", "Message"] {
-        let error = error(&format!("<Response><{name}/></Response>"));
-        assert_eq!(error.message, format!("`<{name}>` is not built"));
-    }
-    assert_eq!(error("<Response><AudioStream/></Response>").message, "`<Stream>` is not built");
-    assert_eq!(error("<Response><Preanswer/></Response>").message, "`<PreAnswer>` is not built");
-    assert_eq!(error("<Response><Dial><Record/></Dial></Response>").message, "`<Record>` is not built");
-    assert_eq!(error("<Response><Gather><DTMF/></Gather></Response>").message, "`<DTMF>` is not built");
-}
-
-#[test]
-fn attributes_that_are_not_built_say_so_unless_they_ask_for_nothing() {
-    for refused in [
-        "<Wait silence='true'/>",
-        "<Wait beep='1'/>",
-        "<Dial confirmKey='1'>1</Dial>",
-        "<Dial dialMusic='https://a.example/'>1</Dial>",
-        "<Gather inputType='speech'/>",
-        "<Gather input='speech'/>",
-        "<Dial><Number sendOnPreanswer='true'>1</Number></Dial>",
+fn elements_that_are_not_built_are_documents_with_a_warning() {
+    for (name, canonical) in [
+        ("Conference", "Conference"),
+        ("Stream", "Stream"),
+        ("AudioStream", "Stream"),
+        ("Connect", "Stream"),
+        ("MultiPartyCall", "MultiPartyCall"),
+        ("message", "Message"),
     ] {
-        let error = error(&format!("<Response>{refused}</Response>"));
-        assert!(error.message.contains("is not built"), "{refused}: {error}");
+        let document = parse(format!("<Response><{name}/></Response>").as_bytes(), Reading::Strict).unwrap();
+        assert_eq!(document.elements().collect::<Vec<_>>(), [canonical]);
+        let warning = format!("<{canonical}> is not built yet: a call that reaches it ends (5010) (line 1)");
+        assert_eq!(document.warnings(), [warning]);
     }
-    for accepted in [
-        "<Wait silence='false' beep='FALSE'/>",
-        "<Dial confirmKey='' dialMusic='real'>1</Dial>",
+}
+
+#[test]
+fn speech_alone_is_not_built_and_speech_beside_keys_is_ignored() {
+    for speech in ["<Gather inputType='speech'/>", "<Gather input='speech'/>"] {
+        let document = format!("<Response>{speech}</Response>");
+        let warnings = parse(document.as_bytes(), Reading::Tolerant).unwrap().warnings();
+        assert!(warnings[0].contains("is not built yet"), "{speech}: {warnings:?}");
+    }
+    for keys in [
         "<Gather inputType='dtmf speech' speechModel='phone_call' hints='a,b'/>",
         "<Gather inputType='speech dtmf'/>",
         "<Gather inputType=''/>",
     ] {
-        elements(&format!("<Response>{accepted}</Response>"));
+        let document = format!("<Response>{keys}</Response>");
+        assert!(parse(document.as_bytes(), Reading::Tolerant).unwrap().warnings().is_empty(), "{keys}");
     }
 }
 
@@ -121,7 +131,14 @@ fn elements_in_the_wrong_place_are_refused() {
         message("<Response><Dial><Speak>x</Speak></Dial></Response>"),
         "<Speak> may not stand inside <Dial>"
     );
-    assert_eq!(message("<Response><Number>1</Number></Response>"), "<Number> is no element of the language");
+    assert_eq!(
+        message("<Response><PreAnswer><Gather/></PreAnswer></Response>"),
+        "<Gather> may not stand inside <PreAnswer>"
+    );
+    assert_eq!(
+        message("<Response><Gather><DTMF>1</DTMF></Gather></Response>"),
+        "<DTMF> may not stand inside <Gather>"
+    );
 }
 
 #[test]
@@ -136,31 +153,32 @@ fn a_dial_takes_ten_callees_and_not_eleven_and_not_none() {
 
 #[test]
 fn unknown_attributes_are_noted_and_ignored() {
-    let document = parse(b"<Response>\n<Speak colour='red'>a</Speak>stray</Response>").unwrap();
+    let document =
+        parse(b"<Response>\n<Speak colour='red'>a</Speak>stray</Response>", Reading::Tolerant).unwrap();
     assert_eq!(
         document.warnings(),
         [
-            "<Speak> has no attribute colour: it is ignored (line 2)",
-            "text between elements is ignored (line 2)"
+            "text between elements is ignored (line 2)",
+            "<Speak> has no attribute colour: it is ignored (line 2)"
         ]
     );
     let many = format!("<Response>{}</Response>", "<Speak x='1'/>".repeat(500));
-    assert_eq!(parse(many.as_bytes()).unwrap().warnings().len(), MAX_WARNINGS);
+    assert_eq!(parse(many.as_bytes(), Reading::Tolerant).unwrap().warnings().len(), MAX_WARNINGS);
 }
 
 #[test]
 fn deep_nesting_does_not_exhaust_the_stack() {
     let deep = format!("<Response><Speak>{}", "<a>".repeat(30_000));
-    assert!(parse(deep.as_bytes()).is_err());
+    assert!(parse(deep.as_bytes(), Reading::Tolerant).is_err());
     let closed =
         format!("<Response><Speak>{}{}</Speak></Response>", "<a>".repeat(10_000), "</a>".repeat(10_000));
-    let _ = parse(closed.as_bytes());
+    let _ = parse(closed.as_bytes(), Reading::Tolerant);
 }
 
 #[test]
 fn every_example_of_the_reference_is_a_document() {
     for spec in verbs::specs() {
-        let document = parse(spec.example.as_bytes());
+        let document = parse(spec.example.as_bytes(), Reading::Tolerant);
         assert!(document.is_ok_and(|it| it.warnings().is_empty()), "{}", spec.name);
     }
 }
@@ -231,12 +249,12 @@ fn almost_xml() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let _ = parse(&bytes);
+        let _ = parse(&bytes, Reading::Tolerant);
     }
 
     #[test]
     fn almost_xml_never_panics_and_errors_are_inside_the_text(xml in almost_xml()) {
-        if let Err(error) = parse(xml.as_bytes()) {
+        if let Err(error) = parse(xml.as_bytes(), Reading::Tolerant) {
             prop_assert!(error.line >= 1 && error.column >= 1);
             prop_assert!(error.line as usize <= xml.matches('\n').count() + 1);
         }
@@ -245,6 +263,6 @@ proptest! {
     #[test]
     fn numbers_of_any_size_are_clamped(number in any::<i64>()) {
         let xml = format!("<Response><Wait length='{number}'/><Dial timeLimit='{number}'>1</Dial></Response>");
-        prop_assert!(parse(xml.as_bytes()).is_ok());
+        prop_assert!(parse(xml.as_bytes(), Reading::Tolerant).is_ok());
     }
 }

@@ -1,13 +1,10 @@
 //! `<Speak>`: says a text.
 
-use std::time::Instant;
-
-use super::play::Playing;
-use super::{Started, Step, Verb};
-use crate::document::Element;
+use super::Verb;
+use super::cue::{Audience, Cue, Heard};
 use crate::document::spec::{Attribute, Kind, Spec};
-use crate::effect::{Loops, Sound};
-use crate::session::Session;
+use crate::document::{Element, Severity};
+use crate::effect::Sound;
 
 pub(super) const SPEC: Spec = Spec {
     name: "Speak",
@@ -30,39 +27,21 @@ pub(super) const SPEC: Spec = Spec {
     example: "<Response>\n  <Speak voice=\"MAN\" language=\"en-GB\">Welcome to Acme.</Speak>\n</Response>",
 };
 
-#[derive(Debug)]
-struct Speak {
-    text: String,
-    language: String,
-    voice: String,
-    loops: Loops,
-}
-
 pub(super) fn parse(element: &Element<'_>) -> Box<dyn Verb> {
-    Box::new(Speak {
-        text: element.text(),
-        language: element.value("language").unwrap_or_default().to_owned(),
-        voice: element.value("voice").unwrap_or_default().to_owned(),
-        loops: super::play::loops(element),
-    })
+    Box::new(Heard { cues: vec![cue(element)], audience: Audience::Answered })
 }
 
-impl Verb for Speak {
-    fn needs_media(&self) -> bool {
-        true
+/// What is heard.
+pub(super) fn cue(element: &Element<'_>) -> Cue {
+    let text = element.text();
+    if text.is_empty() {
+        element.note(
+            Severity::Warning,
+            "<Speak> is skipped: it has no text",
+            "Put the words between <Speak> and </Speak>.",
+        );
     }
-
-    fn sounds(&self, _session: &Session) -> Vec<Sound> {
-        let Self { text, language, voice, .. } = self;
-        let speech = Sound::Speech { text: text.clone(), language: language.clone(), voice: voice.clone() };
-        (!text.is_empty()).then_some(speech).into_iter().collect()
-    }
-
-    fn start(self: Box<Self>, _now: Instant, session: &mut Session) -> Started {
-        let Self { text, language, voice, loops } = *self;
-        if text.is_empty() {
-            return Started::Done(Step::Next);
-        }
-        Started::Running(Box::new(Playing::start(session, Sound::Speech { text, language, voice }, loops)))
-    }
+    let language = element.value("language").unwrap_or_default().to_owned();
+    let voice = element.value("voice").unwrap_or_default().to_owned();
+    Cue::Sound { sound: Sound::Speech { text, language, voice }, loops: super::play::loops(element) }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use tandem_callflow::document::Reading;
 use tandem_callflow::{
     ALegState, Call, CallSetup, DialTarget, Effect, End, Input, Leg, Limits, Loops, PlaybackOutcome, Program,
     Sound,
@@ -57,6 +58,8 @@ pub(crate) fn setup() -> CallSetup {
             input: None,
         }),
         a_leg: ALegState::Unanswered,
+        early_media: true,
+        reading: Reading::Tolerant,
         max_duration: Duration::from_hours(4),
         apology: CallSetup::APOLOGY.to_owned(),
         limits: Limits::default(),
@@ -101,7 +104,7 @@ impl Driver {
         let origin = tandem_model::clock::monotonic();
         let laws = match setup.a_leg {
             ALegState::Answered => Laws::of_answered_call(),
-            ALegState::Unanswered => Laws::default(),
+            ALegState::Unanswered => Laws::of_unanswered_call(setup.early_media),
         };
         let mut driver = Self {
             call: Call::new(origin, setup),
@@ -172,6 +175,11 @@ impl Driver {
 
     pub(crate) fn ends(mut self, at_ms: u64, leg: u32, cause: HangupCause, source: HangupSource) -> Self {
         self.at(ms(at_ms), Input::LegEnded { leg: Leg(leg), end: end(cause, source), sip_status: None });
+        self
+    }
+
+    pub(crate) fn noticed(mut self, at_ms: u64, leg: Leg) -> Self {
+        self.at(ms(at_ms), Input::Noticed { leg });
         self
     }
 
@@ -289,6 +297,14 @@ impl Driver {
             Effect::Play { playback, loops: Loops::Times(times), .. } => {
                 let done = Input::PlaybackDone { playback: *playback, outcome: PlaybackOutcome::Completed };
                 self.at(self.now + Duration::from_secs(1) * *times, done);
+            }
+            Effect::SendDigits { leg, digits } => {
+                let time = digits.chars().map(|key| match key {
+                    'w' => ms(500),
+                    'W' => ms(1000),
+                    _ => ms(160),
+                });
+                self.at(self.now + time.sum::<Duration>(), Input::DigitsSent { leg: *leg });
             }
             Effect::Dial { leg, order } if order.target != DialTarget::AdmittedRoutes => {
                 let (from, to) = (order.caller_id.clone().unwrap_or(facts().from), callee(&order.target));

@@ -1,5 +1,6 @@
 //! Documents that cannot be had: fallback, apology, causes.
 
+use tandem_callflow::document::Reading;
 use tandem_callflow::{CallSetup, End, FAILURE_MAX};
 use tandem_model::ports::{FetchFailure, FetchKind};
 use tandem_model::{HangupCause, HangupSource};
@@ -55,21 +56,42 @@ fn the_answer_url_has_a_cause_for_each_way_of_failing() {
     assert_eq!(cause(broken(FetchFailure::Unreachable)), HangupCause::AnswerUrlError);
     assert_eq!(cause(broken(FetchFailure::Refused)), HangupCause::AnswerUrlError);
     assert_eq!(cause(broken(FetchFailure::TooLarge)), HangupCause::InvalidAnswerXml);
-    assert_eq!(cause(Driver::inbound("<Response><Nonsense/></Response>")), HangupCause::InvalidAnswerXml);
-    assert_eq!(cause(Driver::inbound("<Response><Record/></Response>")), HangupCause::InvalidAnswerXml);
+    let misplaced = "<Response><Gather><Dial>1</Dial></Gather></Response>";
+    assert_eq!(cause(Driver::inbound(misplaced)), HangupCause::InvalidAnswerXml);
+}
+
+#[test]
+fn an_unknown_element_is_skipped_or_makes_a_strict_document_invalid() {
+    let xml = "<Response><Nonsense/><Speak>on</Speak></Response>";
+    assert_eq!(Driver::inbound(xml).run().spoken(), ["on"]);
+    let strict = Driver::new(CallSetup { reading: Reading::Strict, ..setup() }).page(ANSWER_URL, xml).run();
+    assert_eq!(strict.finished().cause, HangupCause::InvalidAnswerXml);
+}
+
+#[test]
+fn an_element_that_is_not_built_ends_the_call_where_it_is_reached() {
+    for (element, words) in [
+        ("<Conference>sales</Conference>", "<Conference> is not built"),
+        ("<AudioStream>wss://x.example</AudioStream>", "<Stream> is not built"),
+        ("<Connect><Stream url='wss://x.example'/></Connect>", "<Stream> is not built"),
+        ("<MultiPartyCall role='agent'>x</MultiPartyCall>", "<MultiPartyCall> is not built"),
+        ("<Message src='1' dst='2'>x</Message>", "<Message> is not built"),
+        ("<Gather inputType='speech'/>", "speech input of <Gather> is not built"),
+    ] {
+        let xml = format!("<Response><Speak>hello</Speak>{element}<Speak>never</Speak></Response>");
+        let call = Driver::inbound(&xml).run();
+        assert_eq!(call.spoken(), ["hello", CallSetup::APOLOGY], "{element}");
+        assert_eq!(call.finished(), End::new(HangupCause::InternalError, HangupSource::Error));
+        assert_eq!(call.call.failure(), Some(format!("Internal Error: {words}").as_str()));
+    }
 }
 
 #[test]
 fn a_call_that_ends_for_want_of_a_document_says_why_for_its_author() {
     let why = |driver: Driver| driver.run().call.failure().map(str::to_owned);
     assert_eq!(
-        why(Driver::inbound("<Response><Record/></Response>")).as_deref(),
-        Some("Invalid Answer XML: `<Record>` is not built (line 1, column 11)")
-    );
-    let unknown = why(Driver::inbound("<Response>\n  <Nonsense/>\n</Response>")).unwrap();
-    assert!(
-        unknown.starts_with("Invalid Answer XML: ") && unknown.ends_with("(line 2, column 3)"),
-        "{unknown}"
+        why(Driver::inbound("<Response>\n  <Dial/>\n</Response>")).as_deref(),
+        Some("Invalid Answer XML: <Dial> needs a <Number> or a <User> (line 2, column 3)")
     );
     let unreachable = Driver::new(setup()).broken_page(ANSWER_URL, FetchFailure::Status(500));
     assert!(why(unreachable).unwrap().starts_with("Error Reaching Answer URL: "));
@@ -77,10 +99,10 @@ fn a_call_that_ends_for_want_of_a_document_says_why_for_its_author() {
     assert!(url.ends_with("no http or https URL: ftp://x.example/"), "{url}");
     let both = Driver::new(with_fallback(setup()))
         .broken_page(ANSWER_URL, FetchFailure::Status(500))
-        .page(FALLBACK_URL, "<Response><Record/></Response>");
+        .page(FALLBACK_URL, "<Response><Dial/></Response>");
     let both = why(both).unwrap();
     assert!(
-        both.starts_with("Error Reaching Answer URL: ") && both.contains("; the fallback: `<Record>`"),
+        both.starts_with("Error Reaching Answer URL: ") && both.contains("; the fallback: <Dial>"),
         "{both}"
     );
 
@@ -88,14 +110,16 @@ fn a_call_that_ends_for_want_of_a_document_says_why_for_its_author() {
         .broken_page(ANSWER_URL, FetchFailure::TimedOut)
         .page(FALLBACK_URL, HELLO);
     assert_eq!(why(fallback_works), None);
-    let gone = Driver::inbound("<Response><Record/></Response>").caller_hangs_up(1_050);
+    let gone = Driver::inbound("<Response><Dial/></Response>").caller_hangs_up(1_050);
     assert_eq!(why(gone), None, "who hangs up under the apology ends the call himself");
 }
 
 #[test]
 fn the_reason_is_cut_where_nobody_reads_on() {
     let of = |letters: usize| {
-        let call = Driver::inbound(&format!("<Response><{}/></Response>", "x".repeat(letters))).run();
+        let xml = format!("<Response><{}/></Response>", "x".repeat(letters));
+        let setup = CallSetup { reading: Reading::Strict, ..setup() };
+        let call = Driver::new(setup).page(ANSWER_URL, &xml).run();
         call.call.failure().unwrap().to_owned()
     };
     let rest = of(1).chars().count() - 1;

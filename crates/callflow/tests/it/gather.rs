@@ -171,3 +171,40 @@ fn the_numbers_input_url_takes_what_is_gathered_without_an_action() {
         assert_eq!(call.fetches()[1].url, asked, "{action}");
     }
 }
+
+#[test]
+fn keys_are_secret_while_a_gather_that_asks_for_it_listens_and_only_then() {
+    for (attributes, secret) in [("log='false'", true), ("log='0'", true), ("", false), ("log='true'", false)]
+    {
+        let call = gather(attributes, "<Speak>your card</Speak>").run_until(1_500);
+        assert_eq!(call.call.keeps_keys_secret(), secret, "{attributes}");
+    }
+    let over = gather("log='false'", "").run_until(16_000);
+    assert!(!over.call.keeps_keys_secret(), "the Gather is over");
+}
+
+#[test]
+fn no_trace_line_holds_the_keys() {
+    let call =
+        keys(gather("log='false' retries='2' validDigits='4'", "<Speak>your card</Speak>"), 500, "4111#")
+            .run();
+    for (_, effect) in &call.effects {
+        if let tandem_callflow::Effect::Trace(line) = effect {
+            assert!(!line.contains('4'), "{line}");
+        }
+    }
+}
+
+#[test]
+fn several_finish_keys_each_end_the_input() {
+    assert_eq!(posted(keys(gather("finishOnKey='*#'", ""), 500, "12*")), Some(("12".to_owned(), 700)));
+    assert_eq!(posted(keys(gather("finishOnKey='*#'", ""), 500, "12#")), Some(("12".to_owned(), 700)));
+}
+
+#[test]
+fn retries_are_clamped_and_speak_again_each_time() {
+    for (retries, times) in [("0", 1), ("3", 3), ("10", 10), ("11", 10)] {
+        let call = gather(&format!("retries='{retries}' timeout='5'"), "<Speak>press</Speak>").run();
+        assert_eq!(call.spoken().iter().filter(|text| **text == "press").count(), times, "{retries}");
+    }
+}

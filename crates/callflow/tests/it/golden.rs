@@ -1,8 +1,9 @@
 //! Golden documents: each XML file in `tests/golden` begins with a comment that scripts the people around
 //! the call; the snapshot is the trace of orders in virtual time.
 //!
-//! Script lines: `call inbound|outbound|fallback`, `<ms> A <key>`, `<ms> A hangs up|cancels`,
-//! `<ms> B<n> rings|early|answers|busy|hangs up|refused`. Further documents are in `pages/`.
+//! Script lines: `call inbound|outbound|fallback|silent` (the last has no early media), `<ms> A <keys>`,
+//! `<ms> A hangs up|cancels|falls silent`, `<ms> B<n> rings|early|answers|busy|hangs up|refused|<keys>`. Further documents
+//! are in `pages/`.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +28,7 @@ fn golden_documents_give_the_orders_of_their_snapshots() {
         });
         seen += 1;
     }
-    assert!(seen >= 10, "the golden folder was read");
+    assert!(seen >= 30, "the golden folder was read");
 }
 
 #[test]
@@ -44,6 +45,7 @@ fn scripted(folder: &Path, xml: &str) -> Driver {
     let mut driver = match kind {
         "inbound" => Driver::new(setup()),
         "outbound" => Driver::new(CallSetup { a_leg: ALegState::Answered, ..setup() }),
+        "silent" => Driver::new(CallSetup { early_media: false, ..setup() }),
         "fallback" => Driver::new(with_fallback(setup())),
         other => panic!("unknown kind of call: {other}"),
     }
@@ -65,6 +67,7 @@ fn act(driver: Driver, line: &str) -> Driver {
     let leg = who.strip_prefix('B').map_or(0, |number| number.parse().expect("a leg"));
     match (leg, what) {
         (0, "cancels") => driver.caller_cancels(at),
+        (0, "falls silent" | "beeps") => driver.noticed(at, Leg::A),
         (0, "hangs up") => driver.caller_hangs_up(at),
         (leg, "hangs up") => driver.ends(at, leg, HangupCause::NormalHangup, HangupSource::Callee),
         (leg, "busy") => driver.ends(at, leg, HangupCause::BusyLine, HangupSource::Carrier),

@@ -1,6 +1,6 @@
 //! What no call may ever do, checked on every order of every test.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_callflow::{Effect, Leg, PlaybackId};
 
@@ -13,13 +13,20 @@ pub(crate) struct Laws {
     a_ended: bool,
     live_legs: BTreeSet<Leg>,
     answered_legs: BTreeSet<Leg>,
-    playing: Option<PlaybackId>,
+    /// What is heard by whom.
+    playing: BTreeMap<Leg, PlaybackId>,
+    /// A may hear something before it is answered.
+    early_media: bool,
     pub(crate) finished: usize,
 }
 
 impl Laws {
     pub(crate) fn of_answered_call() -> Self {
         Self { answer_asked: true, answered: true, ..Self::default() }
+    }
+
+    pub(crate) fn of_unanswered_call(early_media: bool) -> Self {
+        Self { early_media, ..Self::default() }
     }
 
     pub(crate) fn ordered(&mut self, effect: &Effect) {
@@ -41,22 +48,42 @@ impl Laws {
                 self.told_to_go = true;
             }
             Effect::Play { playback, leg, .. } => {
-                assert_eq!(*leg, Leg::A);
-                assert!(self.answered && !self.a_ended && !self.told_to_go, "plays only to a live leg");
-                assert_eq!(self.playing.replace(*playback), None, "one sound at a time");
+                if *leg == Leg::A {
+                    let hears = self.answered || (self.early_media && !self.answer_asked);
+                    assert!(hears && !self.a_ended && !self.told_to_go, "plays only to a leg that hears it");
+                } else {
+                    assert!(self.answered_legs.contains(leg) && self.live_legs.contains(leg));
+                }
+                assert_eq!(self.playing.insert(*leg, *playback), None, "one sound at a time");
             }
-            Effect::StopPlayback { playback } => assert_eq!(self.playing.take(), Some(*playback)),
+            Effect::StopPlayback { playback } => {
+                let before = self.playing.len();
+                self.playing.retain(|_, playing| playing != playback);
+                assert_eq!(self.playing.len() + 1, before, "{playback:?} was not playing");
+            }
+            Effect::Watch { leg, .. } => {
+                assert!(*leg == Leg::A && self.answered && !self.a_ended && !self.told_to_go);
+            }
             Effect::Dial { leg, .. } => {
                 assert!(!self.a_ended && !self.told_to_go);
                 assert!(self.live_legs.insert(*leg), "leg names are not reused");
             }
-            Effect::HangupLeg { leg, .. } => assert!(self.live_legs.remove(leg), "{leg:?} had ended already"),
+            Effect::HangupLeg { leg, .. } => {
+                assert!(self.live_legs.remove(leg), "{leg:?} had ended already");
+                self.playing.remove(leg);
+            }
             Effect::Bridge { a, b } => {
                 assert!(*a == Leg::A && self.answered && !self.a_ended);
                 assert!(self.answered_legs.contains(b) && self.live_legs.contains(b));
-                assert_eq!(self.playing, None, "nothing plays into a bridge");
+                assert!(
+                    !self.playing.contains_key(a) && !self.playing.contains_key(b),
+                    "nothing plays into a bridge"
+                );
             }
-            Effect::SendDigits { leg, .. } => assert!(self.live_legs.contains(leg)),
+            Effect::SendDigits { leg, .. } => {
+                let talks = *leg == Leg::A && self.answered && !self.a_ended && !self.told_to_go;
+                assert!(talks || self.live_legs.contains(leg));
+            }
             Effect::Finished(_) => {
                 assert!(self.a_ended || self.told_to_go, "Finished comes after A's end");
                 assert!(self.live_legs.is_empty(), "legs left alive: {:?}", self.live_legs);
@@ -82,11 +109,10 @@ impl Laws {
             self.a_ended = true;
         }
         self.live_legs.remove(&leg);
+        self.playing.remove(&leg);
     }
 
     pub(crate) fn playback_done(&mut self, playback: PlaybackId) {
-        if self.playing == Some(playback) {
-            self.playing = None;
-        }
+        self.playing.retain(|_, playing| *playing != playback);
     }
 }

@@ -23,14 +23,21 @@ fn url() -> impl Strategy<Value = &'static str> {
 }
 
 fn dial() -> impl Strategy<Value = String> {
-    (1..4_usize, any::<[bool; 5]>(), url(), 1..30_u32, 1..60_u32).prop_map(
-        |(legs, [action, redirect, star, callback, digits], url, timeout, limit)| {
+    (1..4_usize, any::<[bool; 5]>(), url(), 1..30_u32, 1..60_u32, any::<[bool; 4]>()).prop_map(
+        |(legs, [action, redirect, star, callback, digits], url, timeout, limit, [music, file, sound, key])| {
+            let music = match (music, file) {
+                (false, _) => String::new(),
+                (true, true) => "dialMusic='/x.wav'".to_owned(),
+                (true, false) => format!("dialMusic='{url}'"),
+            };
+            let sound = if sound { "confirmSound='/heard' confirmTimeout='7'" } else { "" };
+            let key = if key { "confirmKey='1'" } else { "" };
             let action = if action { format!("action='{url}'") } else { String::new() };
             let callback = if callback { "callbackUrl='/cb'" } else { "" };
             let number =
                 if digits { "<Number sendDigits='1w2'>111</Number>" } else { "<User>sip:a@b</User>" };
             format!(
-                "<Dial {action} {callback} redirect='{redirect}' hangupOnStar='{star}' timeout='{timeout}' \
+                "<Dial {action} {callback} {music} {sound} {key} redirect='{redirect}' hangupOnStar='{star}' timeout='{timeout}' \
                  timeLimit='{limit}' digitsMatch='1,2'>{}</Dial>",
                 number.repeat(legs)
             )
@@ -52,6 +59,10 @@ fn element() -> impl Strategy<Value = String> {
         1 => Just("<Hangup reason='busy'/>".to_owned()),
         1 => (1..40_u32).prop_map(|after| format!("<Hangup schedule='{after}'/>")),
         1 => Just("<Record/>".to_owned()),
+        1 => prop::collection::vec(prompt(), 0..3).prop_map(|prompts| format!("<PreAnswer>{}</PreAnswer>", prompts.concat())),
+        1 => any::<bool>().prop_map(|all| format!("<DTMF async='{all}'>1w2</DTMF>")),
+        1 => Just("<Wait length='9' silence='true'/><Wait length='9' beep='true'/>".to_owned()),
+        1 => Just("<Conference>x</Conference>".to_owned()),
     ]
 }
 
@@ -82,6 +93,7 @@ fn input() -> impl Strategy<Value = Input> {
             playback: PlaybackId(playback),
             outcome: PlaybackOutcome::Failed("gone".to_owned()),
         }),
+        1 => leg().prop_map(|leg| Input::Noticed { leg }),
         1 => Just(Input::Deadline),
         1 => Just(Input::Start),
     ]
@@ -106,7 +118,9 @@ fn play(
     last: (u64, Input),
 ) -> Result<(), TestCaseError> {
     let urls = [ANSWER_URL, FALLBACK_URL, "https://app.example/one", "https://app.example/two"];
-    let mut driver = Driver::new(setup).broken_page("https://app.example/bad", FetchFailure::TooLarge);
+    let mut driver = Driver::new(setup)
+        .broken_page("https://app.example/bad", FetchFailure::TooLarge)
+        .page("https://app.example/heard", "<Response><Speak>1?</Speak><Wait/></Response>");
     for (url, document) in urls.into_iter().zip(documents) {
         driver = driver.page(url, document);
     }
@@ -129,11 +143,13 @@ proptest! {
         ending in (0..90_000_u64, last()),
         answered in any::<bool>(),
         apology in any::<bool>(),
+        early_media in any::<bool>(),
     ) {
         let mut setup = with_fallback(setup());
         if answered {
             setup.a_leg = ALegState::Answered;
         }
+        setup.early_media = early_media;
         if !apology {
             setup.apology.clear();
         }

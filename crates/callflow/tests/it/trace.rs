@@ -60,17 +60,22 @@ pub(crate) fn told(effect: &Effect) -> String {
             format!("Play #{} to {leg:?} {loops:?} {sound:?}", playback.0)
         }
         Effect::StopPlayback { playback } => format!("StopPlayback #{}", playback.0),
-        Effect::Dial { leg, order } => format!(
-            "Dial {leg:?} {} callerId={:?} callerName={:?} headers={:?}",
-            callee(&order.target),
-            order.caller_id,
-            order.caller_name,
-            order.custom_headers
-        ),
+        Effect::Dial { leg, order } => {
+            let credentials = order.credentials.as_ref().map_or(String::new(), |it| format!(" as {it:?}"));
+            format!(
+                "Dial {leg:?} {} callerId={:?} callerName={:?} headers={:?}{credentials}",
+                callee(&order.target),
+                order.caller_id,
+                order.caller_name,
+                order.custom_headers
+            )
+        }
         Effect::HangupLeg { leg, end } => format!("HangupLeg {leg:?} ({})", ended(end)),
         Effect::Bridge { a, b } => format!("Bridge {a:?} {b:?}"),
         Effect::Unbridge { a, b } => format!("Unbridge {a:?} {b:?}"),
         Effect::SendDigits { leg, digits } => format!("SendDigits {leg:?} {digits}"),
+        Effect::Watch { leg, watch: Some(watch) } => format!("Watch {leg:?} {watch:?}"),
+        Effect::Watch { leg, watch: None } => format!("Watch {leg:?} no more"),
         Effect::Notify(notice) => format!("Notify {} {}", notice.url, own(&notice.params)),
         Effect::Trace(text) => format!("Trace {text}"),
         Effect::Finished(end) => format!("Finished ({})", ended(end)),
@@ -91,6 +96,8 @@ pub(crate) fn heard(input: &Input) -> String {
         Input::LegEnded { leg, end, .. } => format!("LegEnded {leg:?} ({})", ended(end)),
         Input::Digit { leg, digit } => format!("Digit {leg:?} {digit}"),
         Input::Prepared { preparation } => format!("Prepared #{}", preparation.0),
+        Input::DigitsSent { leg } => format!("DigitsSent {leg:?}"),
+        Input::Noticed { leg } => format!("Noticed {leg:?}"),
         Input::PlaybackDone { playback, .. } => format!("PlaybackDone #{}", playback.0),
         Input::HangupRequested { end } => format!("HangupRequested ({})", ended(end)),
         Input::Start => "Start".to_owned(),

@@ -25,6 +25,8 @@ pub enum FetchKind {
     Redirect,
     /// The transfer API.
     Transfer,
+    /// What is only heard: `confirmSound`, `dialMusic`. Its failure ends no call.
+    Sound,
 }
 
 /// A document to fetch.

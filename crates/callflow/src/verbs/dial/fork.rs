@@ -7,6 +7,8 @@ use tandem_model::ports::{FetchKind, LegTarget};
 use tandem_model::{CallStatus, HangupCause, HangupSource};
 
 use super::Dial;
+use super::confirm::{Confirming, Question, Verdict};
+use super::music::{Music, Tune};
 use super::pattern::Watch;
 use super::report::{Event, LegFacts, Outcome, Rang, leg_event};
 use crate::address::Target;
@@ -26,8 +28,11 @@ pub(super) struct Fork {
     rang: Rang,
     /// Whose early audio A hears.
     early: Option<Leg>,
-    /// What A hears instead of early audio, when answered already.
+    /// What A hears instead of early audio.
     ringback: Option<PlaybackId>,
+    music: Option<Music>,
+    /// A's line is open already, so its own phone rings no more.
+    opened: bool,
     /// The most telling end so far.
     outcome: Option<Outcome>,
     keys_a: Watch,
@@ -41,12 +46,13 @@ struct Rules {
     callback: Option<Target>,
     time_limit: std::time::Duration,
     hangup_on_star: bool,
+    question: Option<Question>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// Nobody answered yet.
-    Ringing { until: Instant },
+    /// Nobody took the call yet; `None` when nobody rings any more, but somebody is being asked.
+    Ringing { until: Option<Instant> },
     /// A leg answered; A's answer is under way.
     Connecting { winner: Leg },
     /// Two legs talk.
@@ -58,6 +64,10 @@ struct BLeg {
     leg: Leg,
     facts: LegFacts,
     send_digits: Option<String>,
+    /// Keys are sent to its early media already.
+    send_early: bool,
+    /// It answered and is being asked whether it takes the call.
+    confirming: Option<Confirming>,
 }
 
 impl Fork {
@@ -75,11 +85,20 @@ impl Fork {
                 caller_id: dial.caller_id.clone(),
                 caller_name: dial.caller_name.clone(),
                 custom_headers: callee.custom_headers,
+                credentials: callee.credentials,
             });
             let from = shown_from.trim_start_matches('+').to_owned();
             let facts = LegFacts { position: index + 1, from, to, call: None, answered_at: None };
-            legs.push(BLeg { leg, facts, send_digits: callee.send_digits });
+            legs.push(BLeg {
+                leg,
+                facts,
+                send_digits: callee.send_digits,
+                send_early: callee.send_early,
+                confirming: None,
+            });
         }
+        let hears = session.early_media || session.a() == ALeg::Answered;
+        let music = dial.music.filter(|_| hears).and_then(|url| Music::start(now, session, &url));
         Self {
             rules: Rules {
                 action: dial.action,
@@ -87,12 +106,17 @@ impl Fork {
                 callback: dial.callback,
                 time_limit: dial.time_limit,
                 hangup_on_star: dial.hangup_on_star,
+                question: dial.question,
             },
-            phase: Phase::Ringing { until: now + dial.ring_timeout.unwrap_or(session.limits.ring_timeout) },
+            phase: Phase::Ringing {
+                until: Some(now + dial.ring_timeout.unwrap_or(session.limits.ring_timeout)),
+            },
             legs,
             rang: Rang::NotYet,
             early: None,
             ringback: None,
+            opened: music.is_some(),
+            music,
             outcome: None,
             keys_a: Watch::new(dial.digits_a),
             keys_b: Watch::new(dial.digits_b),
@@ -118,7 +142,7 @@ impl Running for Fork {
                 self.early_media(session, *leg);
                 Step::Stay
             }
-            Input::LegAnswered { leg } if self.find(*leg).is_some() => self.won(now, session, *leg),
+            Input::LegAnswered { leg } if self.find(*leg).is_some() => self.answered(now, session, *leg),
             Input::LegRefused { leg, refusal } => {
                 let Some(b_leg) = self.take(*leg) else { return Step::Stay };
                 session.trace(format!("leg {} not dialled: {}", b_leg.facts.position, refusal.reason));
@@ -132,34 +156,47 @@ impl Running for Fork {
                 self.leg_ended(now, session, *leg, *end);
                 self.go_on_if_over(session)
             }
-            Input::Digit { leg, digit } => self.key(now, session, *leg, *digit),
+            Input::Digit { leg, digit } if matches!(self.phase, Phase::Bridged { .. }) => {
+                self.key(now, session, *leg, *digit)
+            }
             Input::PlaybackDone { playback, .. } if self.ringback == Some(*playback) => {
                 self.ringback = None;
                 Step::Stay
             }
-            Input::Deadline => self.timer(now, session),
-            _ => Step::Stay,
+            input => {
+                let step = self.ask(now, session, input);
+                if matches!(step, Step::Stay) && matches!(input, Input::Deadline) {
+                    return self.timer(now, session);
+                }
+                step
+            }
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Ringing { until } | Phase::Bridged { until, .. } => Some(until),
+            Phase::Ringing { until } => {
+                let asked = self.legs.iter().filter_map(|it| it.confirming.as_ref()?.due()).min();
+                [until, self.music.as_ref().and_then(Music::due), asked].into_iter().flatten().min()
+            }
+            Phase::Bridged { until, .. } => Some(until),
             Phase::Connecting { .. } => None,
         }
     }
 
     fn abandon(&mut self, now: Instant, session: &mut Session, end: End) {
-        let end = match self.phase {
-            Phase::Ringing { .. } => End::new(HangupCause::Canceled, end.source),
+        let talk = End::new(HangupCause::NormalHangup, end.source);
+        let (answered, ringing) = match self.phase {
+            Phase::Ringing { .. } => (talk, End::new(HangupCause::Canceled, end.source)),
             // The callee answered: whatever ended the caller before it could, this was a call.
-            Phase::Connecting { .. } if end.cause == HangupCause::Canceled => {
-                End::new(HangupCause::NormalHangup, end.source)
-            }
-            Phase::Connecting { .. } | Phase::Bridged { .. } => end,
+            Phase::Connecting { .. } if end.cause == HangupCause::Canceled => (talk, talk),
+            Phase::Connecting { .. } | Phase::Bridged { .. } => (end, end),
         };
         self.silence(session);
-        self.end_all(now, session, end);
+        let legs: Vec<_> = self.legs.iter().map(|it| (it.leg, it.facts.answered_at.is_some())).collect();
+        for (leg, has_answered) in legs {
+            self.hang_up(now, session, leg, if has_answered { answered } else { ringing });
+        }
         if let Some(load) = self.action(session) {
             session.request_only(&load);
         }
@@ -170,36 +207,95 @@ impl Running for Fork {
 impl Fork {
     fn rings(&mut self, session: &mut Session) {
         self.rang = Rang::Heard;
-        // An unanswered caller hears ringing from its own side.
-        let silent = self.early.is_none() && self.ringback.is_none();
-        if silent && session.a() == ALeg::Answered && matches!(self.phase, Phase::Ringing { .. }) {
-            self.ringback = Some(session.play(Sound::Ringback, Loops::Forever));
+        // An unanswered caller hears ringing from its own side, unless it hears something of ours already.
+        let hears_us = session.a() == ALeg::Answered || self.opened;
+        let silent = self.early.is_none() && self.ringback.is_none() && self.music.is_none();
+        if silent && hears_us && matches!(self.phase, Phase::Ringing { .. }) {
+            self.ringback = Some(session.play(Leg::A, Sound::Ringback, Loops::Forever));
         }
     }
 
     fn early_media(&mut self, session: &mut Session, leg: Leg) {
         self.rang = Rang::Heard;
-        if self.early.is_some() || !matches!(self.phase, Phase::Ringing { .. }) {
+        if let Some(b_leg) = self.find(leg)
+            && b_leg.send_early
+            && let Some(digits) = b_leg.send_digits.take()
+        {
+            session.emit(Effect::SendDigits { leg, digits });
+        }
+        if self.early.is_some() || self.music.is_some() || !matches!(self.phase, Phase::Ringing { .. }) {
             return;
         }
         self.silence(session);
         self.early = Some(leg);
+        self.opened = session.early_media;
         session.emit(Effect::EarlyMedia { from: leg });
     }
 
-    fn won(&mut self, now: Instant, session: &mut Session, winner: Leg) -> Step {
+    /// A leg answered: it takes the call, unless it is to be asked first.
+    fn answered(&mut self, now: Instant, session: &mut Session, leg: Leg) -> Step {
+        let Some(b_leg) = self.find(leg).filter(|it| it.facts.answered_at.is_none()) else {
+            return Step::Stay;
+        };
+        b_leg.facts.answered_at = Some(now);
+        if let Some(digits) = b_leg.send_digits.take() {
+            session.emit(Effect::SendDigits { leg, digits });
+        }
+        self.rang = Rang::Heard;
+        self.tell(session, leg, &Event::Answer);
+        let Some(question) = self.rules.question.clone() else { return self.won(now, session, leg) };
+        let confirming = Confirming::start(now, session, leg, &question);
+        let verdict = confirming.verdict();
+        if let Some(b_leg) = self.find(leg) {
+            b_leg.confirming = Some(confirming);
+        }
+        if self.early == Some(leg) {
+            // What is said to the callee now is not for the caller.
+            self.early = None;
+            session.emit(Effect::Unbridge { a: Leg::A, b: leg });
+            self.rings(session);
+        }
+        self.judged(now, session, leg, verdict)
+    }
+
+    /// What happened while somebody rings may answer a question, or be about the music.
+    fn ask(&mut self, now: Instant, session: &mut Session, input: &Input) -> Step {
         if !matches!(self.phase, Phase::Ringing { .. }) {
             return Step::Stay;
         }
-        self.rang = Rang::Heard;
-        self.silence(session);
-        if let Some(b_leg) = self.find(winner) {
-            b_leg.facts.answered_at = Some(now);
-            if let Some(digits) = b_leg.send_digits.take() {
-                session.emit(Effect::SendDigits { leg: winner, digits });
+        if self.music.as_mut().is_some_and(|music| music.hear(now, session, input) == Tune::Failed) {
+            self.music = None;
+            if self.rang == Rang::Heard {
+                self.rings(session);
             }
         }
-        self.tell(session, winner, &Event::Answer);
+        let asked: Vec<Leg> =
+            self.legs.iter().filter(|it| it.confirming.is_some()).map(|it| it.leg).collect();
+        for leg in asked {
+            let confirming = self.find(leg).and_then(|it| it.confirming.as_mut());
+            let verdict = confirming.map_or(Verdict::Open, |it| it.hear(now, session, input));
+            let step = self.judged(now, session, leg, verdict);
+            if verdict == Verdict::Accepted || !matches!(step, Step::Stay) {
+                return step;
+            }
+        }
+        Step::Stay
+    }
+
+    fn judged(&mut self, now: Instant, session: &mut Session, leg: Leg, verdict: Verdict) -> Step {
+        match verdict {
+            Verdict::Open => Step::Stay,
+            Verdict::Accepted => self.won(now, session, leg),
+            Verdict::Failed => {
+                let end = End::new(HangupCause::ConfirmKeyFailed, HangupSource::Vobiz);
+                self.hang_up(now, session, leg, end);
+                self.go_on_if_over(session)
+            }
+        }
+    }
+
+    fn won(&mut self, now: Instant, session: &mut Session, winner: Leg) -> Step {
+        self.silence(session);
         let losers: Vec<Leg> = self.legs.iter().map(|it| it.leg).filter(|leg| *leg != winner).collect();
         for loser in losers {
             self.hang_up(now, session, loser, End::new(HangupCause::LostRace, HangupSource::Vobiz));
@@ -242,8 +338,14 @@ impl Fork {
 
     fn timer(&mut self, now: Instant, session: &mut Session) -> Step {
         match self.phase {
-            Phase::Ringing { until } if now >= until => {
-                self.end_all(now, session, End::new(HangupCause::RingTimeout, HangupSource::Vobiz));
+            Phase::Ringing { until: Some(until) } if now >= until => {
+                // Who is being asked has time of its own.
+                self.phase = Phase::Ringing { until: None };
+                let end = End::new(HangupCause::RingTimeout, HangupSource::Vobiz);
+                let ringing = self.legs.iter().filter(|it| it.confirming.is_none());
+                for leg in ringing.map(|it| it.leg).collect::<Vec<_>>() {
+                    self.hang_up(now, session, leg, end);
+                }
             }
             Phase::Bridged { winner, until } if now >= until => {
                 self.hang_up(
@@ -289,13 +391,6 @@ impl Fork {
         Some(self.legs.remove(index))
     }
 
-    fn end_all(&mut self, now: Instant, session: &mut Session, end: End) {
-        let legs: Vec<Leg> = self.legs.iter().map(|it| it.leg).collect();
-        for leg in legs {
-            self.hang_up(now, session, leg, end);
-        }
-    }
-
     fn hang_up(&mut self, now: Instant, session: &mut Session, leg: Leg, end: End) {
         self.part(session, leg);
         session.emit(Effect::HangupLeg { leg, end });
@@ -322,8 +417,14 @@ impl Fork {
         if self.early == Some(leg) {
             self.early = None;
         }
+        let has_taken_it = matches!(
+            self.phase,
+            Phase::Connecting { winner } | Phase::Bridged { winner, .. } if winner == leg
+        );
         self.note(match b_leg.facts.answered_at {
-            Some(_) => Outcome { status: CallStatus::Completed, end, call: b_leg.facts.call },
+            Some(_) if has_taken_it => Outcome { status: CallStatus::Completed, end, call: b_leg.facts.call },
+            // It was asked and did not take the call.
+            Some(_) => Outcome { status: CallStatus::NoAnswer, end, call: b_leg.facts.call },
             None => Outcome::unreached(end, b_leg.facts.call),
         });
         leg_event(session, self.rules.callback.as_ref(), &b_leg.facts, &Event::Hangup { end, at: now });
@@ -341,7 +442,10 @@ impl Fork {
 
     fn silence(&mut self, session: &mut Session) {
         if let Some(playback) = self.ringback.take() {
-            session.stop(playback);
+            session.stop(Leg::A, playback);
+        }
+        if let Some(mut music) = self.music.take() {
+            music.stop(session);
         }
     }
 

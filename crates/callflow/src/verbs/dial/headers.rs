@@ -1,6 +1,6 @@
 //! `sipHeaders`: custom headers in every spelling documents use, as names without prefix.
 
-use crate::document::Element;
+use crate::document::{Element, Severity};
 
 /// Headers per leg.
 const MAX_HEADERS: usize = 32;
@@ -16,11 +16,11 @@ pub(super) fn read(text: &str, element: &Element<'_>) -> Vec<(String, String)> {
     for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
         match header(pair) {
             Some(header) if headers.len() < MAX_HEADERS => headers.push(header),
-            _ => element.source().warn(format!(
-                "sipHeaders of <{}>: a pair is left out (line {})",
-                element.name(),
-                element.line()
-            )),
+            _ => element.note(
+                Severity::Warning,
+                format!("sipHeaders of <{}>: a pair is left out", element.name()),
+                "Write Name=value,Name=value; names of letters, digits, - and _.",
+            ),
         }
     }
     headers

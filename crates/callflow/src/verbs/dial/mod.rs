@@ -1,8 +1,10 @@
 //! `<Dial>`: calls somebody and joins them with the caller. The description and its parser; what happens
 //! then is [`fork`]'s, what is told about it [`report`]'s.
 
+mod confirm;
 mod fork;
 mod headers;
+mod music;
 mod pattern;
 mod report;
 
@@ -10,10 +12,13 @@ use std::time::{Duration, Instant};
 
 use tandem_model::ports::LegTarget;
 
-use super::{Started, Verb, unknown};
+use self::confirm::Question;
+use super::unbuilt::Unbuilt;
+use super::{Started, Verb, not_built, out_of_place};
 use crate::address::Target;
 use crate::document::spec::{Attribute, Kind, Spec};
-use crate::document::{DocumentError, Element};
+use crate::document::{DocumentError, Element, Severity};
+use crate::effect::SipCredentials;
 use crate::session::Session;
 
 /// Legs rung at once.
@@ -83,17 +88,36 @@ pub(super) const SPEC: Spec = Spec {
             "",
             "`Name=value,…`, sent as `X-VH-Name`. `X-VH-`, `X-PH-` before and `X-VH`, `X-PH` after a name are understood.",
         ),
-        Attribute::not_built("dialMusic", Kind::Text, &["real"]),
-        Attribute::not_built("confirmSound", Kind::Url, &[]),
-        Attribute::not_built("confirmKey", Kind::Text, &[]),
-        Attribute::ignored(
+        Attribute::built(
+            "dialMusic",
+            Kind::Text,
+            "real",
+            "What the caller hears meanwhile: `real` is the ringing or the callee's early audio; a URL is a sound file, or a \
+             document of Play, Speak and Wait requested by POST, played over and over.",
+        ),
+        Attribute::built(
+            "confirmSound",
+            Kind::Url,
+            "",
+            "Requested by POST when a callee answers: a document of Play, Speak and Wait, said to the callee before the two \
+             are joined.",
+        ),
+        Attribute::built(
+            "confirmKey",
+            Kind::Text,
+            "",
+            "One of `0-9 * #`: a callee takes the call by pressing it. Other keys are ignored.",
+        ),
+        Attribute::built(
             "confirmTimeout",
             Kind::Whole { least: 1, most: 600 },
-            "it matters only with `confirmKey`",
+            "120",
+            "Seconds from its answer after which a callee who has not pressed the key is hung up (9110).",
         ),
     ],
     behaviour: "Does not answer: an unanswered caller hears ringing, or the callee's early audio, and is answered when the \
-                callee answers. The others are cancelled (9000). Callback events: `DialAnswer`, `DialConnected`, \
+                callee answers. Music is early media (183) to an unanswered caller. The first to answer takes the call, or with \
+                `confirmKey` the first to press it: meanwhile the others go on ringing. They are cancelled then (9000). Callback events: `DialAnswer`, `DialConnected`, \
                 `DialDigitsMatch`, `DialHangup`; none for a leg that was not admitted. The action gets the standard \
                 parameters with `Event=DialAction`, `DialStatus` (`completed`, `busy`, `failed`, `cancel`, `no-answer`), \
                 `DialRingStatus`, `DialHangupCause`, `DialALegUUID` and `DialBLegUUID`, also when the caller hung up.\n\n\
@@ -111,6 +135,13 @@ const SEND_DIGITS: Attribute = Attribute::built(
     "Keys sent once the leg answers: `0-9 * # A-D`, `w` waits half a second, `W` a whole one.",
 );
 
+const SEND_ON_PREANSWER: Attribute = Attribute::built(
+    "sendOnPreanswer",
+    Kind::Switch,
+    "false",
+    "`true`: they are sent as soon as there is early media.",
+);
+
 /// `<Number>`.
 pub(crate) const NUMBER: Spec = Spec {
     name: "Number",
@@ -120,7 +151,7 @@ pub(crate) const NUMBER: Spec = Spec {
     children: &[],
     attributes: &[
         SEND_DIGITS,
-        Attribute::not_built("sendOnPreanswer", Kind::Switch, &["false", "0"]),
+        SEND_ON_PREANSWER,
         Attribute::ignored("sendDigitsMode", Kind::Text, "keys are always sent as telephone-events"),
     ],
     behaviour: "",
@@ -137,9 +168,14 @@ pub(crate) const USER: Spec = Spec {
     attributes: &[
         SEND_DIGITS,
         Attribute::built("sipHeaders", Kind::Text, "", "As on `<Dial>`; a header written here wins."),
-        Attribute::not_built("sendOnPreanswer", Kind::Switch, &["false", "0"]),
-        Attribute::not_built("sipAuthUsername", Kind::Text, &[]),
-        Attribute::not_built("sipAuthPassword", Kind::Text, &[]),
+        SEND_ON_PREANSWER,
+        Attribute::built(
+            "sipAuthUsername",
+            Kind::Text,
+            "",
+            "User name with which a challenge (401, 407) of the callee's server is answered.",
+        ),
+        Attribute::built("sipAuthPassword", Kind::Text, "", "The password that belongs to it."),
     ],
     behaviour: "",
     example: "<Response>\n  <Dial><User sipHeaders=\"Reason=billing\">sip:agent@registrar.example.com</User></Dial>\n</Response>",
@@ -156,6 +192,9 @@ pub(super) struct Dial {
     ring_timeout: Option<Duration>,
     time_limit: Duration,
     hangup_on_star: bool,
+    /// `dialMusic`, unless `real`.
+    music: Option<String>,
+    question: Option<Question>,
     digits_a: Vec<String>,
     digits_b: Vec<String>,
     callees: Vec<Callee>,
@@ -167,6 +206,8 @@ struct Callee {
     target: LegTarget,
     custom_headers: Vec<(String, String)>,
     send_digits: Option<String>,
+    send_early: bool,
+    credentials: Option<SipCredentials>,
 }
 
 pub(super) fn parse(element: &Element<'_>) -> Result<Box<dyn Verb>, DocumentError> {
@@ -174,28 +215,32 @@ pub(super) fn parse(element: &Element<'_>) -> Result<Box<dyn Verb>, DocumentErro
     let mut callees = Vec::new();
     for node in element.children() {
         let written = node.tag_name().name();
-        callees.push(if NUMBER.is_called(written) {
-            let number = element.child(node, &NUMBER)?;
-            callee(&number, LegTarget::Number(number.text()), common.clone())
+        if NUMBER.is_called(written) {
+            let number = element.child(node, &NUMBER);
+            callees.push(callee(&number, LegTarget::Number(text(&number)), common.clone()));
         } else if USER.is_called(written) {
-            let user = element.child(node, &USER)?;
+            let user = element.child(node, &USER);
             let own = user.value("sipHeaders").map(|text| headers::read(text, &user)).unwrap_or_default();
-            callee(&user, LegTarget::User(user.text()), headers::overlay(common.clone(), own))
-        } else if super::TABLE.iter().any(|entry| entry.spec.is_called(written)) {
-            return Err(element.source().error_in(node, format!("<{written}> may not stand inside <Dial>")));
+            let headers = headers::overlay(common.clone(), own);
+            callees.push(callee(&user, LegTarget::User(text(&user)), headers));
+        } else if not_built(written) == Some("Record") {
+            // A Record in here records the conversation (`startOnDialAnswer`).
+            element.note(
+                Severity::Warning,
+                "<Record> inside <Dial> is not built yet: a call that reaches it ends (5010)",
+                "",
+            );
+            return Ok(Box::new(Unbuilt { what: "<Record> inside <Dial>".to_owned() }));
         } else {
-            return Err(unknown(node, element.source()));
-        });
+            out_of_place(element, node)?;
+        }
     }
     if callees.is_empty() && !element.text().is_empty() {
-        callees.push(Callee {
-            target: LegTarget::Number(element.text()),
-            custom_headers: common,
-            send_digits: None,
-        });
+        callees.push(callee(element, LegTarget::Number(element.text()), common));
     }
     if callees.is_empty() {
-        return Err(element.error("<Dial> needs a <Number> or a <User>".to_owned()));
+        let error = element.error("<Dial> needs a <Number> or a <User>".to_owned());
+        return Err(error.remedied("Write <Number>+91…</Number> into it."));
     }
     if callees.len() > MAX_LEGS {
         return Err(element.error(format!("<Dial> takes at most {MAX_LEGS} numbers and users")));
@@ -212,10 +257,39 @@ pub(super) fn parse(element: &Element<'_>) -> Result<Box<dyn Verb>, DocumentErro
         ring_timeout: element.whole("timeout").map(Duration::from_secs),
         time_limit: Duration::from_secs(element.whole("timeLimit").unwrap_or(14_400)),
         hangup_on_star: element.switch("hangupOnStar"),
+        music: element.value("dialMusic").filter(|it| !it.eq_ignore_ascii_case("real")).map(str::to_owned),
+        question: question(element),
         digits_a: pattern::read(element.value("digitsMatch")),
         digits_b: pattern::read(element.value("digitsMatchBLeg")),
         callees,
     }))
+}
+
+/// Whom to call; noted when it says nobody.
+fn text(element: &Element<'_>) -> String {
+    let text = element.text();
+    if text.is_empty() {
+        element.note(Severity::Error, format!("<{}> is empty: nobody is called", element.name()), "");
+    }
+    text
+}
+
+fn question(element: &Element<'_>) -> Option<Question> {
+    let written = element.value("confirmKey");
+    let key = written.and_then(|text| {
+        let mut keys = text.chars();
+        keys.next().filter(|key| matches!(key, '0'..='9' | '*' | '#') && keys.next().is_none())
+    });
+    if written.is_some() && key.is_none() {
+        element.note(
+            Severity::Warning,
+            "confirmKey of <Dial> is no key: none is asked for",
+            "Write one of 0-9 * #.",
+        );
+    }
+    let sound = element.value("confirmSound").map(str::to_owned);
+    let timeout = Duration::from_secs(element.whole("confirmTimeout").unwrap_or(120));
+    (sound.is_some() || key.is_some()).then_some(Question { sound, key, timeout })
 }
 
 fn callee(element: &Element<'_>, target: LegTarget, custom_headers: Vec<(String, String)>) -> Callee {
@@ -223,7 +297,17 @@ fn callee(element: &Element<'_>, target: LegTarget, custom_headers: Vec<(String,
         let is_key = |key: &char| matches!(key, '0'..='9' | '*' | '#' | 'A'..='D' | 'w' | 'W');
         written.chars().filter(is_key).take(MAX_SEND_DIGITS).collect::<String>()
     });
-    Callee { target, custom_headers, send_digits: send_digits.filter(|digits| !digits.is_empty()) }
+    let credentials = element.value("sipAuthUsername").map(|username| SipCredentials {
+        username: username.to_owned(),
+        password: element.value("sipAuthPassword").unwrap_or_default().to_owned(),
+    });
+    Callee {
+        target,
+        custom_headers,
+        send_digits: send_digits.filter(|digits| !digits.is_empty()),
+        send_early: element.switch("sendOnPreanswer"),
+        credentials,
+    }
 }
 
 impl Verb for Dial {
