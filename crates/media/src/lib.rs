@@ -24,6 +24,7 @@ mod codec;
 mod jitter_buffer;
 mod latch;
 mod leg;
+mod listener;
 mod mixer;
 mod playout;
 mod ports;
@@ -46,6 +47,7 @@ pub use leg::{
     Incoming, LegConfig, LegEvent, LegStats, MediaLeg, Negotiated, Received, Reject, RtcpFacts,
     UNPROVEN_PACKETS,
 };
+pub use listener::{ListenFor, Listener};
 pub use mixer::Mixer;
 pub use playout::{
     MAX_QUEUED_ITEMS, Material, PlayId, PlayItem, Playout, PlayoutError, PlayoutEvent, Repeat,

@@ -106,8 +106,7 @@ pub(crate) fn parse_sounds(body: &[u8]) -> Result<Vec<Cue>, DocumentError> {
     read(body, Reading::Tolerant, |root, source| {
         let mut cues = Vec::new();
         for node in root.children().filter(Node::is_element) {
-            let read = verbs::cues(node, source)?;
-            cues.extend(read.ok_or_else(|| {
+            cues.extend(verbs::cues(node, source).ok_or_else(|| {
                 let message = format!(
                     "<{}> may not stand in a document that is only heard: Speak, Play and Wait may",
                     node.tag_name().name()

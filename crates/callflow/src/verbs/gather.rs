@@ -137,7 +137,7 @@ pub(super) fn parse(element: &Element<'_>) -> Result<Box<dyn Verb>, DocumentErro
     let mut kinds = input.split([' ', ',']).filter(|kind| !kind.is_empty());
     let mut prompts = Vec::new();
     for node in element.children() {
-        match cues(node, element.source())? {
+        match cues(node, element.source()) {
             Some(cues) => prompts.extend(cues),
             None => out_of_place(element, node)?,
         }

@@ -161,20 +161,17 @@ pub(crate) fn parse<'a>(node: Node<'a, 'a>, source: &'a Source<'a>) -> Result<Op
 }
 
 /// Reads an element that is only heard; `None` for any other.
-pub(crate) fn cues<'a>(
-    node: Node<'a, 'a>,
-    source: &'a Source<'a>,
-) -> Result<Option<Vec<Cue>>, DocumentError> {
+pub(crate) fn cues<'a>(node: Node<'a, 'a>, source: &'a Source<'a>) -> Option<Vec<Cue>> {
     let written = node.tag_name().name();
     let read = |spec| Element::read(node, source, spec);
     if speak::SPEC.is_called(written) {
-        Ok(Some(vec![speak::cue(&read(&speak::SPEC))]))
+        Some(vec![speak::cue(&read(&speak::SPEC))])
     } else if play::SPEC.is_called(written) {
-        Ok(Some(vec![play::cue(&read(&play::SPEC))]))
+        Some(vec![play::cue(&read(&play::SPEC))])
     } else if wait::SPEC.is_called(written) {
-        Ok(Some(vec![wait::cue(&read(&wait::SPEC))]))
+        Some(vec![wait::cue(&read(&wait::SPEC))])
     } else {
-        Ok(None)
+        None
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) const SPEC: Spec = Spec {
 pub(super) fn parse(element: &Element<'_>) -> Result<Box<dyn Verb>, DocumentError> {
     let mut heard = Vec::new();
     for node in element.children() {
-        match cues(node, element.source())? {
+        match cues(node, element.source()) {
             Some(cues) => heard.extend(cues),
             None => super::out_of_place(element, node)?,
         }

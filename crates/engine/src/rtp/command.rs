@@ -10,7 +10,7 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tandem_media::PlayItem;
+use tandem_media::{ListenFor, PlayItem};
 use tokio::sync::{mpsc, oneshot};
 
 use super::event::MediaEvent;
@@ -60,6 +60,7 @@ pub(super) enum MediaCommand {
     StopPlayback,
     SendDigits(Box<str>),
     DetectInband(bool),
+    ListenFor(Option<ListenFor>),
 }
 
 /// A leg to close and who wants its last figures.

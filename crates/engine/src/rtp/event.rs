@@ -48,6 +48,11 @@ pub enum MediaEvent {
         /// Why none could.
         refused: Option<DigitsError>,
     },
+    /// What [`super::RtpLeg::listen_for`] waits for was heard.
+    Noticed {
+        /// On which leg.
+        leg: MediaKey,
+    },
     /// A queued item is over.
     PlaybackDone {
         /// On which leg.
@@ -163,6 +168,7 @@ impl MediaEvent {
             Self::FirstPacket { .. } | Self::RemoteLatched { .. } => Weight::Note,
             Self::Digit { .. } => Weight::Digit,
             Self::DigitsSent { .. }
+            | Self::Noticed { .. }
             | Self::PlaybackDone { .. }
             | Self::MediaTimeout { .. }
             | Self::RecordingDone { .. } => Weight::Ending,

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tandem_media::energy::Tone;
-use tandem_media::{LatchPolicy, Material, Negotiated, PlayId, PlayItem, RecordFormat, Repeat, Start};
+use tandem_media::{
+    LatchPolicy, ListenFor, Material, Negotiated, PlayId, PlayItem, RecordFormat, Repeat, Start,
+};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -173,6 +175,11 @@ impl RtpLeg {
     /// Hears DTMF in the audio itself, for peers with neither telephone-event nor INFO.
     pub fn detect_inband(&self, detect: bool) -> Result<(), CommandError> {
         self.media(MediaCommand::DetectInband(detect))
+    }
+
+    /// Waits for silence or a beep in what the peer says: [`super::MediaEvent::Noticed`] tells, once. `None` ends that.
+    pub fn listen_for(&self, wanted: Option<ListenFor>) -> Result<(), CommandError> {
+        self.media(MediaCommand::ListenFor(wanted))
     }
 
     /// Relays to `other`, and back if `flow` says so, until [`RtpLeg::unbridge`]. A leg speaks to

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::FuturesUnordered;
 use smallvec::smallvec;
+use tandem_callflow::document::Reading;
 use tandem_callflow::{ALegState, Call, CallSetup, Input, Leg as Name, Limits, Program};
 use tandem_model::ports::{Admitted, CallerIdentity, Decision, InviteFacts, Plan, Route};
 use tandem_model::{CallId, clock};
@@ -258,6 +259,9 @@ impl Session {
             facts,
             program,
             a_leg,
+            // A late offer leaves nothing to answer before the 200.
+            early_media: self.legs.first().is_some_and(|a| a.audio.has_offer()),
+            reading: Reading::Tolerant,
             max_duration: Duration::from_secs(max_duration_s),
             apology: self.shard.config.apology.clone(),
             limits,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use tandem_callflow::{DialOrder, DialTarget, End, Input, Leg as Name};
+use tandem_callflow::{DialOrder, DialTarget, End, Input, Leg as Name, SipCredentials};
 use tandem_model::ports::{LegRequest, NextHop, Route, RouteCredentials, RouteDestination, Transport};
 use tandem_model::{CallId, HangupCause, HangupSource, clock, entropy};
 use tandem_sip::digest::{Attempt, ChallengeKind, Credentials, authorize, parse_challenge};
@@ -46,6 +46,7 @@ impl Session {
             DialTarget::Leg(target) => {
                 let Some(parent) = self.a_facts().cloned() else { return };
                 leg.stage = Stage::Admitting;
+                leg.own_credentials = order.credentials.map(own_credentials);
                 self.legs.push(leg);
                 let request = LegRequest {
                     call: CallId::random(),
@@ -200,7 +201,10 @@ impl Session {
             (false, false) => PeerPlace::Public,
         };
         leg.to_carrier = route.carrier.is_some();
-        leg.credentials.clone_from(&route.credentials);
+        // A document's own are for the callee's server; a carrier's are not replaced by them.
+        let own = leg.own_credentials.as_ref().filter(|_| route.carrier.is_none());
+        leg.credentials = own.cloned().or_else(|| route.credentials.clone());
+        let credentials = leg.credentials.as_ref().map(credentials_of);
         leg.failover.clone_from(&route.failover);
         leg.stage = Stage::Dialling;
         let body = leg.audio.offer(local, &codecs);
@@ -210,6 +214,7 @@ impl Session {
                 tracing::warn!(call_id = %self.call_id(), "a route holds addresses that cannot be printed");
                 continue;
             };
+            invite.credentials.clone_from(&credentials);
             invite.call_id = Some(sip_call_id.clone());
             let call = self.call_id();
             self.seat.add_trace(&sip_call_id, call);
@@ -287,7 +292,6 @@ impl Session {
         invite.ring_timeout = self.ring_timeout.max(self.shard.config.timing.ring_timeout) + RING_MARGIN;
         invite.max_forwards = self.max_forwards;
         invite.ack = AckTiming::ByCommand;
-        invite.credentials = route.credentials.as_ref().map(credentials_of);
         let keep_to_flow = route.nat || to_phone;
         invite.nat_policy = if keep_to_flow { NatPolicy::ReceivedFlow } else { NatPolicy::Contact };
         Some(invite)
@@ -491,6 +495,10 @@ enum Reached {
     NotServed,
     /// It answered for its host.
     Spoke,
+}
+
+fn own_credentials(written: SipCredentials) -> RouteCredentials {
+    RouteCredentials { username: written.username, password: written.password.into(), realm: None }
 }
 
 pub(crate) fn credentials_of(route: &RouteCredentials) -> Credentials {

@@ -40,6 +40,7 @@ impl Session {
             Effect::Bridge { a, b } => self.bridge(a, b),
             Effect::Unbridge { a, b: _ } => self.unbridge(a),
             Effect::SendDigits { leg, digits } => self.send_digits(leg, digits),
+            Effect::Watch { leg, watch } => self.listen_to(leg, watch),
             Effect::Notify(notice) => self.shard.ports.documents.notify(*notice),
             Effect::Trace(line) => self.trace(TraceKind::Xml, || line),
             Effect::Finished(end) => {

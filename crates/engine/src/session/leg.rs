@@ -54,6 +54,8 @@ pub(crate) struct Leg {
     /// The route being tried, and its addresses not tried yet (RFC 3263 §4.3).
     pub(crate) route: Option<Route>,
     pub(crate) hops: VecDeque<NextHop>,
+    /// What the document brought to answer the callee's server with.
+    pub(crate) own_credentials: Option<RouteCredentials>,
     /// What answers a challenge on the route being tried.
     pub(crate) credentials: Option<RouteCredentials>,
     /// The route being tried leads to a configured carrier.
@@ -92,6 +94,7 @@ impl Leg {
             routes: VecDeque::new(),
             route: None,
             hops: VecDeque::new(),
+            own_credentials: None,
             credentials: None,
             to_carrier: false,
             channel: None,

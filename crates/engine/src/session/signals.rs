@@ -233,8 +233,12 @@ impl Session {
     /// A key was pressed on a leg.
     pub(super) fn on_digit(&mut self, position: usize, digit: char) {
         let leg = self.legs[position].name;
-        // Which key stays out of logs; a timeline is the customer's own.
-        self.trace(TraceKind::Audio, || format!("{leg:?} pressed {digit}"));
+        // Which key stays out of logs. A timeline is the customer's own, unless its document keeps the keys secret.
+        let is_secret = self.call.as_ref().is_some_and(tandem_callflow::Call::keeps_keys_secret);
+        self.trace(TraceKind::Audio, || match is_secret {
+            true => format!("{leg:?} pressed a key"),
+            false => format!("{leg:?} pressed {digit}"),
+        });
         self.tell(Input::Digit { leg, digit });
     }
 

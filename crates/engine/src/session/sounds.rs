@@ -2,12 +2,13 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tandem_callflow::{End, Input, Leg as Name, Loops, PlaybackId, PlaybackOutcome, Sound};
+use tandem_callflow::{End, Input, Leg as Name, Loops, PlaybackId, PlaybackOutcome, Sound, Watch};
 use tandem_media::dtmf::info::{InfoDigit, InfoKind};
 use tandem_media::dtmf::{Digit, DigitsError, MAX_QUEUED_DIGITS};
 use tandem_media::energy::Tone;
-use tandem_media::{PlayId, PlayItem, Repeat};
+use tandem_media::{ListenFor, Material, PlayId, PlayItem, Repeat};
 use tandem_model::ports::{Clip, SoundError, SpeechRequest, TraceKind};
 use tandem_model::{HangupCause, HangupSource};
 use tandem_sip::Outcome;
@@ -18,6 +19,10 @@ use crate::rtp::{MediaEvent, MediaKey, PlayEnd};
 
 /// How long a digit sent by INFO is said to have been held.
 const INFO_DIGIT_MS: u16 = 160;
+/// The tone after which to speak.
+const BEEP: Tone = Tone::Sine { hz: 1_000, level_dbfs: -12 };
+/// How long it sounds.
+const BEEP_LENGTH: Duration = Duration::from_millis(400);
 
 impl Session {
     /// `Effect::Play`.
@@ -31,8 +36,13 @@ impl Session {
             Loops::Forever => Repeat::Forever,
         };
         self.sounds.push(Playing { playback, leg, repeat, queued: false });
+        let is_beep = sound == Sound::Beep;
         match self.clip(sound) {
             Some(clip) => self.spawn(async move { Done::SoundReady { playback, result: clip.await } }),
+            None if is_beep => self.queue(playback, |media| {
+                let material = Material::Tone(BEEP, BEEP_LENGTH);
+                media.play(PlayItem { id: play_id(playback), material, repeat: Repeat::ONCE })
+            }),
             None => self.queue(playback, |media| media.tone(play_id(playback), Tone::Ring)),
         }
     }
@@ -52,7 +62,7 @@ impl Session {
     /// What a sound is made of; `None` for a tone.
     fn clip(&self, sound: Sound) -> Option<impl Future<Output = Result<Arc<Clip>, SoundError>> + 'static> {
         let account = self.a_facts().map(|facts| facts.account.clone());
-        if sound == Sound::Ringback {
+        if matches!(sound, Sound::Ringback | Sound::Beep) {
             return None;
         }
         let sounds = self.shard.ports.sounds.clone();
@@ -62,7 +72,7 @@ impl Session {
                     sounds.speak(SpeechRequest { text, language, voice }).await
                 }
                 (Sound::File { url }, Some(account)) => sounds.load(account, url).await,
-                (Sound::File { .. } | Sound::Ringback, _) => {
+                (Sound::File { .. } | Sound::Ringback | Sound::Beep, _) => {
                     Err(SoundError("the call has no account yet".to_owned()))
                 }
             }
@@ -151,6 +161,13 @@ impl Session {
                     self.on_digits_sent(position, refused);
                 }
             }
+            MediaEvent::Noticed { leg } => {
+                if let Some(position) = self.position_of_media(leg) {
+                    let leg = self.legs[position].name;
+                    self.trace(TraceKind::Audio, || format!("{leg:?}: what was listened for was heard"));
+                    self.tell(Input::Noticed { leg });
+                }
+            }
             MediaEvent::FirstPacket { leg, source } => {
                 if let Some(position) = self.position_of_media(leg) {
                     self.trace(TraceKind::Audio, || {
@@ -203,23 +220,40 @@ impl Session {
         self.legs.iter().position(|leg| leg.media.as_ref().is_some_and(|media| media.key() == key))
     }
 
+    /// `Effect::Watch`.
+    pub(super) fn listen_to(&mut self, name: Name, watch: Option<Watch>) {
+        let wanted = watch.map(|watch| match watch {
+            Watch::Silence(length) => ListenFor::Silence(length),
+            Watch::Beep => ListenFor::Beep,
+        });
+        let media = self.position(name).and_then(|position| self.legs[position].media.as_ref());
+        if let Some(Err(error)) = media.map(|media| media.listen_for(wanted)) {
+            tracing::error!(call_id = %self.call_id(), %error, "a leg is not listened to");
+        }
+    }
+
     /// `Effect::SendDigits`.
     pub(super) fn send_digits(&mut self, name: Name, digits: String) {
-        let Some(position) = self.position(name) else { return };
-        let leg = &mut self.legs[position];
-        let Some(media) = &leg.media else { return };
-        if let Err(error) = media.send_digits(&digits) {
-            tracing::error!(call_id = %self.call_id(), %error, "digits were not sent");
-            return;
+        let media = self.position(name).and_then(|position| self.legs[position].media.as_ref());
+        match media.map(|media| media.send_digits(&digits)) {
+            Some(Ok(())) => {
+                if let Some(position) = self.position(name) {
+                    self.legs[position].dialling_digits = digits;
+                }
+            }
+            Some(Err(error)) => {
+                tracing::error!(call_id = %self.call_id(), %error, "digits were not sent");
+                self.tell(Input::DigitsSent { leg: name });
+            }
+            None => self.tell(Input::DigitsSent { leg: name }),
         }
-        self.legs[position].dialling_digits = digits;
     }
 
     /// A peer without telephone-event gets its digits as INFO, one after the other.
     fn on_digits_sent(&mut self, position: usize, refused: Option<DigitsError>) {
         let digits = std::mem::take(&mut self.legs[position].dialling_digits);
         if refused != Some(DigitsError::NotNegotiated) {
-            return;
+            return self.tell(Input::DigitsSent { leg: self.legs[position].name });
         }
         let idle = self.legs[position].info_digits.is_empty();
         let waiting = &mut self.legs[position].info_digits;
@@ -238,10 +272,11 @@ impl Session {
 
     fn send_info_digit(&mut self, position: usize) {
         let leg = &mut self.legs[position];
+        let name = leg.name;
         let next = leg.info_digits.front().copied().and_then(Digit::from_char);
         let (Some(digit), Some(sip), Stage::Talking) = (next, leg.sip(), leg.stage) else {
             leg.info_digits.clear();
-            return;
+            return self.tell(Input::DigitsSent { leg: name });
         };
         let kind = InfoKind::DtmfRelay;
         let body = kind.body(InfoDigit { digit, duration_ms: INFO_DIGIT_MS });
@@ -249,6 +284,7 @@ impl Session {
             self.shard.command(|endpoint, now| endpoint.info(now, sip, kind.content_type(), body.as_bytes()));
         if sent != Outcome::Sent {
             self.legs[position].info_digits.clear();
+            self.tell(Input::DigitsSent { leg: name });
         }
     }
 }

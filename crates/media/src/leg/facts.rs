@@ -116,6 +116,8 @@ pub enum LegEvent {
     Digit(DigitEvent),
     /// Every queued digit has been sent.
     DigitsSent,
+    /// What [`super::MediaLeg::listen_for`] waits for was heard.
+    Noticed,
     /// No RTP or RTCP for the media timeout; once per silence.
     MediaTimeout,
 }

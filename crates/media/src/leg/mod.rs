@@ -23,6 +23,7 @@ use crate::codec::Codec;
 use crate::dtmf::{DigitEvent, DtmfSender, EventReceiver};
 use crate::g711::Law;
 use crate::latch::Latch;
+use crate::listener::Listener;
 use crate::playout::Playout;
 use crate::receiver::RtpReceiver;
 use crate::repacketise::PTIME_MS;
@@ -125,6 +126,9 @@ impl MediaLeg {
         if std::mem::take(&mut self.digits_sent) {
             return Some(LegEvent::DigitsSent);
         }
+        if self.take_notice(now) {
+            return Some(LegEvent::Noticed);
+        }
         self.watch.poll(now).then_some(LegEvent::MediaTimeout)
     }
 
@@ -136,7 +140,8 @@ impl MediaLeg {
         }
         let dialler = self.dialler.as_ref().and_then(|dialler| dialler.deadline());
         let playout = if dialler.is_none() { self.playout_deadline() } else { None };
-        [dialler, playout, self.report_deadline(), self.events.deadline(), self.watch.deadline()]
+        let listener = self.listener().and_then(Listener::deadline);
+        [dialler, playout, listener, self.report_deadline(), self.events.deadline(), self.watch.deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -180,6 +185,7 @@ impl MediaLeg {
     fn has_events(&self) -> bool {
         self.digits_sent
             || self.inband_event.is_some()
+            || self.listener().is_some_and(Listener::is_ready)
             || self.playout.as_ref().is_some_and(|playout| playout.has_events())
     }
 

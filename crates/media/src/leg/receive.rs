@@ -9,6 +9,7 @@ use crate::codec::{Codec, PayloadKind};
 use crate::dtmf::{InbandDetector, TelephoneEvent};
 use crate::jitter_buffer::{FRAME, JitterBuffer};
 use crate::latch::LatchVerdict;
+use crate::listener::{ListenFor, Listener};
 use crate::rtp::{MAX_DATAGRAM, Packet, is_rtcp};
 
 /// What only a leg whose audio is decoded needs.
@@ -16,6 +17,7 @@ use crate::rtp::{MAX_DATAGRAM, Packet, is_rtcp};
 pub(super) struct Listening {
     jitter: Option<JitterBuffer>,
     inband: Option<InbandBlocks>,
+    pub(super) listener: Option<Listener>,
 }
 
 /// Cuts decoded audio into the detector's blocks.
@@ -73,8 +75,35 @@ impl MediaLeg {
         }
     }
 
+    /// Waits for silence or a beep, then tells [`super::LegEvent::Noticed`] once; `None` ends that.
+    pub fn listen_for(&mut self, now: Instant, wanted: Option<ListenFor>) {
+        if let Some(wanted) = wanted {
+            self.listening.get_or_insert_default().listener = Some(Listener::new(now, wanted));
+        } else if let Some(parts) = &mut self.listening {
+            parts.listener = None;
+            self.drop_idle_listening();
+        }
+    }
+
+    /// The listener, while there is one.
+    pub(super) fn listener(&self) -> Option<&Listener> {
+        self.listening.as_ref()?.listener.as_ref()
+    }
+
+    /// Whether what was waited for has been heard; the listener goes then.
+    pub(super) fn take_notice(&mut self, now: Instant) -> bool {
+        let heard = self.listening.as_mut().and_then(|parts| parts.listener.as_mut());
+        let noticed = heard.is_some_and(|listener| listener.poll(now));
+        if noticed {
+            self.listen_for(now, None);
+        }
+        noticed
+    }
+
     fn drop_idle_listening(&mut self) {
-        if self.listening.as_ref().is_some_and(|parts| parts.jitter.is_none() && parts.inband.is_none()) {
+        let is_idle =
+            |parts: &Listening| parts.jitter.is_none() && parts.inband.is_none() && parts.listener.is_none();
+        if self.listening.as_deref().is_some_and(is_idle) {
             self.listening = None;
         }
     }
@@ -96,7 +125,7 @@ impl MediaLeg {
         match kind {
             PayloadKind::Audio(codec) => {
                 self.receiver.on_audio_time(now, header.timestamp);
-                self.hear(codec, packet, datagram);
+                self.hear(now, codec, packet, datagram);
                 Ok(Received::Audio(incoming))
             }
             PayloadKind::TelephoneEvent => {
@@ -108,13 +137,16 @@ impl MediaLeg {
         }
     }
 
-    fn hear(&mut self, codec: Codec, packet: Packet, datagram: &[u8]) {
+    fn hear(&mut self, now: Instant, codec: Codec, packet: Packet, datagram: &[u8]) {
         let (Some(parts), Some(law)) = (&mut self.listening, codec.law()) else { return };
         let mut samples = [0; MAX_DATAGRAM];
         let count = law.decode_into(packet.payload(datagram), &mut samples);
         let samples = samples.get(..count).unwrap_or_default();
         if let Some(jitter) = &mut parts.jitter {
             jitter.push(packet.header.ssrc, packet.header.timestamp, samples);
+        }
+        if let Some(listener) = &mut parts.listener {
+            listener.hear(now, samples);
         }
         if let Some(inband) = &mut parts.inband
             && let Some(event) = inband.push(samples)

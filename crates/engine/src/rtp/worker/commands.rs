@@ -210,6 +210,7 @@ fn carry_out(now: Instant, leg: MediaKey, media: &mut MediaLeg, command: MediaCo
         MediaCommand::StartPlayout => media.on_ack(now),
         MediaCommand::StopPlayback => media.clear_playout(),
         MediaCommand::DetectInband(detect) => media.detect_inband(detect),
+        MediaCommand::ListenFor(wanted) => media.listen_for(now, wanted),
         MediaCommand::Play(item) => {
             let play = item.id;
             let refused = media.play(now, *item).err()?;
@@ -234,6 +235,9 @@ fn refusal(leg: MediaKey, command: &MediaCommand) -> Option<MediaEvent> {
         MediaCommand::SendDigits(_) => {
             Some(MediaEvent::DigitsSent { leg, refused: Some(DigitsError::TooMany) })
         }
-        MediaCommand::StartPlayout | MediaCommand::StopPlayback | MediaCommand::DetectInband(_) => None,
+        MediaCommand::StartPlayout
+        | MediaCommand::StopPlayback
+        | MediaCommand::DetectInband(_)
+        | MediaCommand::ListenFor(_) => None,
     }
 }

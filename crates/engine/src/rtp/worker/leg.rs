@@ -127,6 +127,7 @@ impl Leg {
                 LegEvent::Digit(DigitEvent::Began(digit)) => MediaEvent::Digit { leg, digit },
                 LegEvent::Digit(DigitEvent::Ended { .. }) => continue,
                 LegEvent::DigitsSent => MediaEvent::DigitsSent { leg, refused: None },
+                LegEvent::Noticed => MediaEvent::Noticed { leg },
                 LegEvent::MediaTimeout => MediaEvent::MediaTimeout { leg },
             };
             self.tell(outbox, event);
