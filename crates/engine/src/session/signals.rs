@@ -235,9 +235,8 @@ impl Session {
         let leg = self.legs[position].name;
         // Which key stays out of logs. A timeline is the customer's own, unless its document keeps the keys secret.
         let is_secret = self.call.as_ref().is_some_and(tandem_callflow::Call::keeps_keys_secret);
-        self.trace(TraceKind::Audio, || match is_secret {
-            true => format!("{leg:?} pressed a key"),
-            false => format!("{leg:?} pressed {digit}"),
+        self.trace(TraceKind::Audio, || {
+            if is_secret { format!("{leg:?} pressed a key") } else { format!("{leg:?} pressed {digit}") }
         });
         self.tell(Input::Digit { leg, digit });
     }
