@@ -161,7 +161,7 @@ pub enum DialTarget {
 pub enum Sound {
     /// Speech.
     Speech {
-        /// Plain text.
+        /// Plain text, or `<speak>` markup as [`is_speech_markup`](crate::document::is_speech_markup) describes it.
         text: String,
         /// BCP 47 tag.
         language: String,

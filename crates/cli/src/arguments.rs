@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// Simulators to test applications with.
     Sim(Sim),
+    /// Call-control XML: look at a document before a call runs it.
+    Xml(Xml),
     /// Write the reference pages that are generated from the code.
     #[command(hide = true)]
     Docs(Docs),
@@ -114,6 +116,35 @@ pub(crate) struct Demo {
     /// PostgreSQL instead of SQLite.
     #[arg(long, value_name = "URL")]
     pub(crate) database: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Xml {
+    #[command(subcommand)]
+    pub(crate) command: XmlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum XmlCommand {
+    /// Tell what is wrong with a document, with line and column, and what it would run.
+    Check(XmlCheck),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tandem xml check answer.xml
+  tandem xml check https://app.example/answer        asked by POST with the parameters of a call, unsigned
+  app print-xml | tandem xml check - --json
+
+Exit status: 0 the document runs, 1 it has errors, 2 it could not be read.")]
+pub(crate) struct XmlCheck {
+    /// A file, an http or https URL, or - for standard input.
+    #[arg(value_name = "FILE|URL|-")]
+    pub(crate) document: String,
+    /// How a URL is asked.
+    #[arg(long, value_name = "GET|POST", default_value = "POST", value_parser = ["GET", "POST"], ignore_case = true)]
+    pub(crate) method: String,
 }
 
 #[derive(Debug, Args)]

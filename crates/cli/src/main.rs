@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             Ok(code) => return code,
             Err(error) => Err(error),
         },
+        Command::Xml(ref xml) => return commands::xml::run(&arguments, xml),
         Command::Docs(ref docs) => commands::docs::run(docs),
     };
     match outcome {

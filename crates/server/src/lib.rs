@@ -33,6 +33,7 @@ pub mod speech;
 mod timeline;
 mod transports;
 pub mod webhooks;
+pub mod xml_check;
 
 pub use node::{Node, NodeOptions, StartError};
 /// `user:password` for HTTP Basic.

@@ -146,6 +146,11 @@ impl<'a> Element<'a> {
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
+    /// What it says when it is spoken: its text, with pauses and rates where it has any.
+    pub(crate) fn speech(&self) -> String {
+        super::ssml::speech(self.node)
+    }
+
     /// The elements inside it.
     pub(crate) fn children(&self) -> impl Iterator<Item = Node<'a, 'a>> + use<'a> {
         self.node.children().filter(Node::is_element)

@@ -10,6 +10,7 @@ mod element;
 mod finding;
 mod reference;
 pub(crate) mod spec;
+mod ssml;
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -22,6 +23,7 @@ pub(crate) use element::Element;
 pub(crate) use finding::nearest;
 pub use finding::{Finding, Severity};
 pub use reference::reference;
+pub use ssml::is_speech_markup;
 
 use crate::verbs::{self, Cue, Placed};
 

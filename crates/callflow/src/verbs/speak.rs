@@ -10,10 +10,17 @@ pub(super) const SPEC: Spec = Spec {
     name: "Speak",
     aliases: &["Say"],
     summary: "Says a text to the caller.",
-    text: "what to say. SSML elements are accepted; their text is spoken, their markup is not interpreted.",
+    text: "what to say, plain or with SSML: `break` is a pause (at most 10 s), `p` and `s` end in one, `sub` says its alias, \
+           `say-as` spells `characters`, `digits` and `telephone`, `prosody` takes a `rate`. Of any other markup the text is \
+           said.",
     children: &[],
     attributes: &[
-        Attribute::built("voice", Kind::Text, "WOMAN", "`WOMAN`, `MAN`, or the name of a voice."),
+        Attribute::built(
+            "voice",
+            Kind::Text,
+            "WOMAN",
+            "`WOMAN`, `MAN`, or the name of a voice such as `Polly.Joanna`, of which the nearest is taken.",
+        ),
         Attribute::built(
             "language",
             Kind::Text,
@@ -33,7 +40,7 @@ pub(super) fn parse(element: &Element<'_>) -> Box<dyn Verb> {
 
 /// What is heard.
 pub(super) fn cue(element: &Element<'_>) -> Cue {
-    let text = element.text();
+    let text = element.speech();
     if text.is_empty() {
         element.note(
             Severity::Warning,

@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod migrate;
 pub(crate) mod serve;
 pub(crate) mod sim;
+pub(crate) mod xml;
 
 use std::future::Future;
 

@@ -90,7 +90,7 @@ async fn a_document_that_cannot_be_run_is_told_in_the_end_of_the_call() {
     let world = World::new();
     let a = Peer::start().await;
     world.carrier(a.addr());
-    world.run_document("<Response><Record/></Response>");
+    world.run_document("<Response><Dial/></Response>");
     let engine = engine(&world).await;
     let voice = Voice::start().await;
     a.invite(engine.sip_addr(), "+911140001234", "carrier.test", &voice.sdp());
@@ -98,7 +98,7 @@ async fn a_document_that_cannot_be_run_is_told_in_the_end_of_the_call() {
     a.bye().await;
     let ends = world.ends(1).await;
     assert_eq!((ends[0].cause, ends[0].source), (HangupCause::InvalidAnswerXml, HangupSource::Error));
-    assert_eq!(ends[0].reason, "Invalid Answer XML: `<Record>` is not built (line 1, column 11)");
+    assert_eq!(ends[0].reason, "Invalid Answer XML: <Dial> needs a <Number> or a <User> (line 1, column 11)");
 }
 
 #[tokio::test]

@@ -24,7 +24,8 @@ impl Clip {
 /// Text to speak.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SpeechRequest {
-    /// Plain text.
+    /// Plain text; or, from `<speak>` to `</speak>`, text with `<break time="…ms"/>` and `<prosody rate="…%">` and no other
+    /// markup.
     pub text: String,
     /// BCP 47 tag such as `en-US`; an unknown one gets the nearest voice.
     pub language: String,

@@ -132,7 +132,8 @@ impl FromRequestParts<AppState> for Effect {
 }
 
 impl Effect {
-    fn keyed(parts: &Parts, state: &AppState) -> Result<Self, ApiError> {
+    /// Reads the key.
+    pub(super) fn keyed(parts: &Parts, state: &AppState) -> Result<Self, ApiError> {
         let key = match parts.headers.get(IDEMPOTENCY_KEY) {
             None => None,
             Some(value) => {

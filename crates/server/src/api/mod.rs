@@ -64,6 +64,7 @@ mod tokens;
 mod transactions;
 mod trunks;
 mod window;
+mod xml;
 
 #[cfg(test)]
 pub(crate) mod tests;

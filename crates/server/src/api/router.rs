@@ -11,7 +11,7 @@ use super::{
     AppState, Routes, account, alerts, applications, audit, calls, channels, conferences, credentials,
     endpoints, ip_acl, kyc, not_built, numbers, openapi, origination_uris, partner, partner_accounts,
     passwords, payments, recordings, records, sessions, settings, statements, sub_accounts, tokens,
-    transactions, trunks,
+    transactions, trunks, xml,
 };
 use crate::api_listener::speaks_tls;
 use crate::auth::Limits;
@@ -45,6 +45,7 @@ pub(super) fn table() -> Routes {
         .merge(sub_accounts::routes())
         .merge(tokens::routes())
         .merge(trunks::routes())
+        .merge(xml::routes())
         .merge(not_built::routes())
 }
 

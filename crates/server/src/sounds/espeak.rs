@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tandem_callflow::document::is_speech_markup;
 use tandem_model::ports::{Clip, SoundError, SpeechRequest};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
@@ -43,8 +44,11 @@ impl Espeak {
 
     async fn wav(&self, request: &SpeechRequest) -> Result<Vec<u8>, SoundError> {
         let voice = espeak_voice(&request.language, &request.voice);
+        // Only markup that was made here: espeak-ng would open files that a customer's names.
+        let markup = is_speech_markup(&request.text).then_some("-m");
         let mut child = Command::new(&self.program)
             .args(["-z", "-b", "1", "-s", WORDS_PER_MINUTE, "-v", &voice, "--stdin", "--stdout"])
+            .args(markup)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -164,6 +168,25 @@ mod tests {
             assert!(!path.exists());
         }
         assert_eq!(speak("  ", "en-US", "MAN").await.duration_ms(), 0);
+    }
+
+    #[tokio::test]
+    async fn pauses_and_rates_are_carried_and_foreign_markup_is_only_text() {
+        let plain = speak("one two three four", "en-US", "WOMAN").await.duration_ms();
+        let paused =
+            speak("<speak>one two<break time=\"2000ms\"/> three four</speak>", "en-US", "WOMAN").await;
+        assert!(
+            (plain + 1_500..plain + 2_800).contains(&paused.duration_ms()),
+            "{} {plain}",
+            paused.duration_ms()
+        );
+        let slow =
+            speak("<speak><prosody rate=\"50%\">one two three four</prosody></speak>", "en-US", "WOMAN")
+                .await;
+        assert!(slow.duration_ms() > plain * 13 / 10, "{} {plain}", slow.duration_ms());
+        let marker = tempfile::tempdir().unwrap();
+        let foreign = format!("<speak><audio src=\"{}\">hello</audio></speak>", marker.path().display());
+        assert!(speak(&foreign, "en-US", "WOMAN").await.duration_ms() > 300);
     }
 
     #[tokio::test]

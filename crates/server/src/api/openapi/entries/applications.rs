@@ -38,6 +38,14 @@ pub(super) fn entries() -> Vec<Operation> {
             .answers(200, "{api_id:uuid message}")
             .refuses(&[NotFound, Conflict]),
         delete(one, "Delete an application that nothing uses").answers(204, "").refuses(&[NotFound, Conflict]),
+        post("/Account/{auth_id}/XML/check", "Check a call-control document")
+            .note("An extension of this server. The document may also be the whole body, as text/xml or application/xml, at most 100 KiB. Answers what is wrong with it, where, and what to do, and which elements a call would run; nothing is kept.")
+            .body(r#"xml!:str="<Response><Speak>Welcome</Speak></Response>""#)
+            .answers(
+                200,
+                "{api_id:uuid valid:bool errors:[{line:int column:int element? attribute? severity message remedy}]
+                warnings:[{line:int column:int element? attribute? severity message remedy}] plan:[{element line:int}]}",
+            ),
     ];
     entries.into_iter().map(|entry| entry.tag("Applications")).collect()
 }
