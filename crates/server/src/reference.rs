@@ -6,6 +6,7 @@ use tandem_model::{ErrorCode, HangupCause};
 pub fn pages() -> Vec<(&'static str, String)> {
     vec![
         ("xml.md", tandem_callflow::document::reference()),
+        ("xml-coverage.md", tandem_callflow::document::coverage()),
         ("errors.md", errors()),
         ("hangup-causes.md", causes()),
         ("configuration.md", configuration()),

@@ -52,7 +52,8 @@ impl fmt::Display for Finding {
 /// The name most like `written`, when one is near enough to be what was meant.
 pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_ascii_lowercase();
-    let most = (written.len() / 3).max(1);
+    // Two letters that changed places are two changes.
+    let most = if written.len() <= 3 { 1 } else { (written.len() / 3).max(2) };
     names
         .into_iter()
         .map(|name| (distance(&written, &name.to_ascii_lowercase()), name))
@@ -95,6 +96,7 @@ mod tests {
         let names = ["numDigits", "timeout", "finishOnKey"];
         assert_eq!(nearest("numdigit", names), Some("numDigits"));
         assert_eq!(nearest("finishOnkeys", names), Some("finishOnKey"));
+        assert_eq!(nearest("vioce", ["voice", "loop"]), Some("voice"));
         assert_eq!(nearest("colour", names), None);
         assert_eq!(nearest(&"x".repeat(MAX_COMPARED + 1), names), None);
     }

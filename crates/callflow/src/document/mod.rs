@@ -6,6 +6,7 @@
 //! call where they are reached. DTDs and with them entities of any cleverness are refused by the parser.
 
 mod check;
+mod coverage;
 mod element;
 mod finding;
 mod reference;
@@ -19,6 +20,7 @@ use roxmltree::{Node, ParsingOptions};
 use thiserror::Error;
 
 pub use check::{Check, Planned, check};
+pub use coverage::coverage;
 pub(crate) use element::Element;
 pub(crate) use finding::nearest;
 pub use finding::{Finding, Severity};

@@ -28,3 +28,5 @@ mod tcp;
 mod tls;
 #[cfg(test)]
 mod trunk;
+#[cfg(test)]
+mod verbs;

@@ -1,9 +1,11 @@
 //! A peer's voice: an RTP socket that speaks a steady tone every 20 ms, hears, and presses keys.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tandem_media::g711::Law;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -43,6 +45,8 @@ struct Shared {
     changed: Notify,
     remote: Mutex<Option<SocketAddr>>,
     presses: Mutex<Vec<u8>>,
+    /// µ-law frames to say instead of the steady tone.
+    words: Mutex<VecDeque<Vec<u8>>>,
     payload: (u8, u8),
 }
 
@@ -73,6 +77,7 @@ impl Voice {
             changed: Notify::new(),
             remote: Mutex::new(None),
             presses: Mutex::default(),
+            words: Mutex::default(),
             // Loud in either law.
             payload: (payload_type, 0x10),
         });
@@ -108,6 +113,16 @@ impl Voice {
     /// Presses a key (event code).
     pub(crate) fn press(&self, event: u8) {
         self.shared.presses.lock().unwrap().push(event);
+    }
+
+    /// Says samples, in µ-law, instead of the steady tone.
+    pub(crate) fn say(&self, samples: &[i16]) {
+        let frames = samples.chunks(160).map(|frame| {
+            let mut coded = vec![0; frame.len()];
+            Law::Ulaw.encode_into(frame, &mut coded);
+            coded
+        });
+        self.shared.words.lock().unwrap().extend(frames);
     }
 
     /// What has been heard.
@@ -197,7 +212,10 @@ impl Shared {
             sequence = sequence.wrapping_add(1);
             let (payload_type, sample) = self.payload;
             let mut packet = header(payload_type, false, sequence, timestamp);
-            packet.extend([sample; 160]);
+            match self.words.lock().unwrap().pop_front() {
+                Some(frame) => packet.extend(frame),
+                None => packet.extend([sample; 160]),
+            }
             let _ = self.socket.send_to(&packet, remote).await;
         }
     }

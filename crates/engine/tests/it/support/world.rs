@@ -253,6 +253,11 @@ impl World {
         found.unwrap_or_else(|_| panic!("never happened: {what}\n{}", self.timeline()))
     }
 
+    /// How many calls have ended by now.
+    pub(crate) fn ends_so_far(&self) -> usize {
+        self.seen(|seen| seen.ends.len())
+    }
+
     /// The end of the only call, or of the `count`th.
     pub(crate) async fn ends(&self, count: usize) -> Vec<CallEnd> {
         self.eventually("the call's end is stored", |seen| {
