@@ -35,6 +35,7 @@ macro_rules! pages {
 /// All of them, what a program needs first.
 pub(super) const PAGES: &[Page] = pages![
     "xml",
+    "xml-coverage",
     "errors",
     "hangup-causes",
     "auth",
