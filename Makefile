@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TANDEM := $(or $(CARGO_TARGET_DIR),target)/debug/tandem
 
-.PHONY: help run build release test lint fmt e2e slow fuzz docs bench bench-peers soak flood spray kill-loop rental schemathesis clean-data
+.PHONY: help run build release test lint fmt e2e slow fuzz docs bench bench-peers soak flood spray kill-loop recordings-kill rental schemathesis clean-data
 
 help: ## Show these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -71,6 +71,10 @@ schemathesis: build ## Everything /openapi.json allows and much that it does not
 kill-loop: ## The long kill -9 loop: KILLS=50 RATE=20 make kill-loop; FAULT=ack-before-commit must fail
 	@scripts/install test
 	@scripts/kill-loop
+
+recordings-kill: ## kill -9 while calls are recorded, at random instants: KILLS=50 SEED=7
+	@scripts/install test
+	KILLS=$${KILLS:-50} $(CARGO) test -q -p tandem-cli --test e2e recordings::a_recording_survives -- --nocapture
 
 rental: ## Three months of 10,000 numbers, killed at every step: NUMBERS=10000 KILLS=8 DATABASE=postgres make rental
 	@scripts/install test

@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use tandem_model::ports::{FetchRequest, LegTarget, Notice};
+use tandem_model::{RecordingEndReason, RecordingOrder};
 
-use crate::leg::{End, FetchId, Leg, PlaybackId};
+use crate::leg::{End, FetchId, Leg, PlaybackId, RecordingName};
 
 /// An order to the driver. Orders are performed in sequence; those that end in an [`Input`](crate::Input)
 /// say so.
@@ -108,6 +109,27 @@ pub enum Effect {
         leg: Leg,
         /// Which.
         digits: String,
+    },
+    /// Record a leg: report `RecordingStarted` at once, and `RecordingDone` once, for whatever reason. It ends with its leg
+    /// at the latest.
+    StartRecording {
+        /// Its name.
+        recording: RecordingName,
+        /// Whom.
+        leg: Leg,
+        /// How.
+        order: Box<RecordingOrder>,
+    },
+    /// End a recording. The reason and the key of the first such order count.
+    StopRecording {
+        /// Which.
+        recording: RecordingName,
+        /// Why.
+        reason: RecordingEndReason,
+        /// The key that ended it.
+        digits: String,
+        /// Nobody waits for its `RecordingDone` any more: the driver sees to it that the order's action is told.
+        abandoned: bool,
     },
     /// Tell a callback; nobody waits for it.
     Notify(Box<Notice>),

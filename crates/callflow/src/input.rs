@@ -1,9 +1,9 @@
 //! What can happen to a call.
 
 use tandem_model::ports::{FetchError, Fetched};
-use tandem_model::{CallFacts, Refusal};
+use tandem_model::{CallFacts, RecordingId, RecordingResult, Refusal};
 
-use crate::leg::{End, FetchId, Leg, PlaybackId};
+use crate::leg::{End, FetchId, Leg, PlaybackId, RecordingName};
 
 /// Something that happened. Inputs about legs, sounds and fetches the call has let go of are ignored, so
 /// the driver need not keep track.
@@ -84,6 +84,22 @@ pub enum Input {
         playback: PlaybackId,
         /// How.
         outcome: PlaybackOutcome,
+    },
+    /// A recording has its id and its place.
+    RecordingStarted {
+        /// As in [`Effect::StartRecording`](crate::Effect::StartRecording).
+        recording: RecordingName,
+        /// What the customer knows it by.
+        id: RecordingId,
+        /// Where its file will be fetched.
+        url: String,
+    },
+    /// A recording is over.
+    RecordingDone {
+        /// As in [`Effect::StartRecording`](crate::Effect::StartRecording).
+        recording: RecordingName,
+        /// What came of it.
+        result: Box<RecordingResult>,
     },
     /// Somebody above the call wants it over now: the API, the money, the media timeout, a drain.
     HangupRequested {

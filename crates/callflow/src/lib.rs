@@ -34,5 +34,5 @@ mod verbs;
 pub use call::{Call, FAILURE_MAX};
 pub use effect::{DialOrder, DialTarget, Effect, Loops, SipCredentials, Sound, Watch};
 pub use input::{Input, PlaybackOutcome};
-pub use leg::{End, FetchId, Leg, PlaybackId};
+pub use leg::{End, FetchId, Leg, PlaybackId, RecordingName};
 pub use setup::{ALegState, CallSetup, Limits, Program};

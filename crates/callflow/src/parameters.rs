@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use tandem_model::{CallFacts, CallStatus};
+use tandem_model::{CallFacts, CallStatus, RecordingId, RecordingResult};
 
 pub use tandem_model::ports::Parameters;
 
@@ -38,6 +38,22 @@ pub fn standard(facts: &CallFacts, event: &str, status: CallStatus) -> Parameter
     add(&mut parameters, "STIRAttestation", "Not Applicable");
     add_custom_headers(&mut parameters, &facts.custom_headers);
     parameters
+}
+
+/// What is told of a recording, over or not.
+pub fn recording(parameters: &mut Parameters, id: RecordingId, url: &str, result: Option<&RecordingResult>) {
+    add(parameters, "RecordingID", id.to_string());
+    let Some(result) = result else { return };
+    let url = if result.error.is_none() { url } else { "" };
+    add(parameters, "RecordFile", url);
+    add(parameters, "RecordUrl", url);
+    let duration_ms = result.duration_ms;
+    add(parameters, "RecordingDuration", (duration_ms.saturating_add(500) / 1_000).to_string());
+    add(parameters, "RecordingDurationMs", duration_ms.to_string());
+    add(parameters, "RecordingStartMs", result.started_at.as_millisecond().to_string());
+    add(parameters, "RecordingEndMs", result.ended_at.as_millisecond().to_string());
+    add(parameters, "RecordingEndReason", result.reason.as_str());
+    add(parameters, "Digits", result.digits.as_str());
 }
 
 /// Adds one.

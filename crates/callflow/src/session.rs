@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tandem_model::ports::{FetchKind, FetchRequest, Notice};
-use tandem_model::{CallFacts, CallStatus, EventKind, UrlCall};
+use tandem_model::{CallFacts, CallStatus, EventKind, RecordingId, RecordingOrder, UrlCall};
 
 use crate::address::{self, Target};
 use crate::effect::{DialOrder, Effect, Loops, Sound};
-use crate::leg::{End, FetchId, Leg, PlaybackId};
+use crate::leg::{End, FetchId, Leg, PlaybackId, RecordingName};
 use crate::parameters::{self, Parameters};
 use crate::setup::{ALegState, Limits};
 
@@ -34,6 +34,14 @@ pub(crate) struct Load {
     pub(crate) parameters: Arc<Parameters>,
 }
 
+/// A recording of A that nothing waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Background {
+    pub(crate) order: RecordingOrder,
+    /// The action to request when it begins.
+    pub(crate) announce: Option<Target>,
+}
+
 /// Why a document cannot even be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadTarget {
@@ -55,9 +63,16 @@ pub(crate) struct Session {
     pub(crate) input: Option<UrlCall>,
     /// `<Hangup schedule>`.
     pub(crate) scheduled_hangup: Option<Instant>,
+    /// Nothing follows the element being started.
+    pub(crate) at_last_element: bool,
+    /// Recordings that begin when a Dial joins two legs.
+    pub(crate) at_dial_answer: Vec<Background>,
+    /// Actions to request once their recording has its id.
+    announced: Vec<(RecordingName, Target)>,
     effects: VecDeque<Effect>,
     last_leg: u32,
     last_playback: u64,
+    last_recording: u64,
     last_fetch: u64,
     /// Fetches of documents that are only heard.
     sounds: Vec<FetchId>,
@@ -77,9 +92,13 @@ impl Session {
             document_url: String::new(),
             input: None,
             scheduled_hangup: None,
+            at_last_element: false,
+            at_dial_answer: Vec::new(),
+            announced: Vec::new(),
             effects: VecDeque::new(),
             last_leg: Leg::A.0,
             last_playback: 0,
+            last_recording: 0,
             last_fetch: 0,
             sounds: Vec::new(),
         }
@@ -143,6 +162,46 @@ impl Session {
         if leg != Leg::A || !matches!(self.a, ALeg::Ended(_)) {
             self.emit(Effect::StopPlayback { playback });
         }
+    }
+
+    /// Records A.
+    pub(crate) fn record(&mut self, order: RecordingOrder) -> RecordingName {
+        self.last_recording += 1;
+        let recording = RecordingName(self.last_recording);
+        if self.a == ALeg::Answered {
+            self.emit(Effect::StartRecording { recording, leg: Leg::A, order: Box::new(order) });
+        }
+        recording
+    }
+
+    /// Records A in the background; its action is requested when it has an id.
+    pub(crate) fn record_in_background(&mut self, background: Background) {
+        let recording = self.record(background.order);
+        if let Some(target) = background.announce {
+            self.announced.push((recording, target));
+        }
+    }
+
+    /// A Dial has joined A with somebody: what waited for that begins.
+    pub(crate) fn dial_answered(&mut self) {
+        for background in std::mem::take(&mut self.at_dial_answer) {
+            self.record_in_background(background);
+        }
+    }
+
+    /// A recording has its id; whoever wanted to know that it began is told.
+    pub(crate) fn recording_started(&mut self, recording: RecordingName, id: RecordingId) {
+        let Some(index) = self.announced.iter().position(|(name, _)| *name == recording) else { return };
+        let (_, target) = self.announced.remove(index);
+        let event = EventKind::Record;
+        let mut parameters = self.parameters(event.name());
+        parameters::recording(&mut parameters, id, "", None);
+        self.notify(event, &target, parameters);
+    }
+
+    /// The request that a target means, if it can be made.
+    pub(crate) fn url_call(&self, target: &Target) -> Option<UrlCall> {
+        Some(UrlCall { url: self.resolve(&target.url)?, method: target.method? })
     }
 
     /// Dials a further leg.

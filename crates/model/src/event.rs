@@ -40,6 +40,18 @@ pub enum EventKind {
     Ring,
     /// An API call was answered and its document begins: told to its status URL.
     StartApp,
+    /// A session recording began.
+    Record,
+    /// A recording that a document or the API asked for is over, told to whom they named.
+    RecordStop,
+    /// A recording can be fetched, told to the account.
+    RecordingCompleted,
+    /// The same, to a trunk's webhook.
+    TrunkRecordingCompleted,
+    /// A recording could not be made, told to the account.
+    RecordingFailed,
+    /// The same, to a trunk's webhook.
+    TrunkRecordingFailed,
     /// A leg steered by XML ended.
     Hangup,
     /// An event on a Dial leg (`DialAnswer`, `DialConnected`, `DialHangup`).
@@ -83,6 +95,10 @@ impl EventKind {
             Self::Ring => "Ring",
             Self::StartApp => "StartApp",
             Self::DialEvent => "DialEvent",
+            Self::Record => "Record",
+            Self::RecordStop => "RecordStop",
+            Self::RecordingCompleted | Self::TrunkRecordingCompleted => "recording.completed",
+            Self::RecordingFailed | Self::TrunkRecordingFailed => "recording.failed",
             Self::KycInitiated => "kyc.initiated",
             Self::KycSubmitted => "kyc.submitted",
             Self::KycCompleted => "kyc.completed",
@@ -101,16 +117,22 @@ impl EventKind {
     pub const fn channel(self) -> DeliveryChannel {
         match self {
             Self::CallInitiated => DeliveryChannel::Trunk,
-            Self::TrunkHangup => DeliveryChannel::DurableTrunk,
-            Self::Ring | Self::StartApp | Self::DialEvent => DeliveryChannel::Callback,
-            Self::Hangup => DeliveryChannel::DurableCallback,
+            Self::TrunkHangup | Self::TrunkRecordingCompleted | Self::TrunkRecordingFailed => {
+                DeliveryChannel::DurableTrunk
+            }
+            Self::Ring | Self::StartApp | Self::DialEvent | Self::Record => DeliveryChannel::Callback,
+            Self::Hangup | Self::RecordStop => DeliveryChannel::DurableCallback,
             Self::KycInitiated
             | Self::KycSubmitted
             | Self::KycCompleted
             | Self::KycFailed
             | Self::KycSessionExpired
             | Self::KycSessionRevoked => DeliveryChannel::DurableSealed,
-            Self::BalanceLow | Self::NumberUnpaid | Self::NumberReleased => DeliveryChannel::DurableAccount,
+            Self::BalanceLow
+            | Self::NumberUnpaid
+            | Self::NumberReleased
+            | Self::RecordingCompleted
+            | Self::RecordingFailed => DeliveryChannel::DurableAccount,
             Self::BalanceLowLetter
             | Self::NumberUnpaidLetter
             | Self::NumberReleasedLetter

@@ -19,6 +19,7 @@ mod money;
 mod month;
 pub mod ports;
 mod rate;
+mod recording;
 pub mod rhythm;
 mod series;
 
@@ -38,4 +39,8 @@ pub use id::{
 pub use money::{Currency, Money, MoneyError};
 pub use month::month_end_after;
 pub use rate::Rate;
+pub use recording::{
+    RecordingChannels, RecordingEndReason, RecordingFormat, RecordingOrder, RecordingResult, RecordingTell,
+    RecordingWords,
+};
 pub use series::{MOBILE_NUMBERS_MAX, NumberSeries};

@@ -31,7 +31,7 @@ use crate::heartbeat;
 use crate::kyc::widget::router as kyc_page;
 use crate::kyc::{Desk, DeskParts, SubjectBodies, post_of, run_clerk};
 use crate::names::{Means, Names, SystemDns, name_servers};
-use crate::recordings::{Keeper, Recordings};
+use crate::recordings::{AskedRecordings, Completer, Keeper, Recordings};
 use crate::registered_at;
 use crate::registrations::StoredRegistrations;
 use crate::sounds::{Espeak, SoundLibrary};
@@ -206,6 +206,11 @@ impl Node {
                 Arc::new(Espeak::at(&config.speech.espeak)),
                 egress.clone(),
             )),
+            recordings: Arc::new(AskedRecordings {
+                recordings: recordings.clone(),
+                admission: admission.clone(),
+                writer: writer.clone(),
+            }),
             registrations: Arc::new(StoredRegistrations::new(store.reader(), writer.clone())),
             observer,
         };
@@ -242,6 +247,7 @@ impl Node {
         } else {
             config.api.public_url.clone()
         };
+        recordings.served_at(&api_url);
         let payments = Payments::of(&config.payments, &api_url, Some(egress.clone()))
             .map_err(StartError::Configuration)?;
         tasks.spawn(renew(store.reader(), writer.clone(), cancel.clone()));
@@ -281,6 +287,8 @@ impl Node {
         let mut routes = kyc_page(kyc, reset_page::router(state.clone(), api::router(state.clone())));
         tasks.spawn(janitor::run(writer.clone(), config.webhooks.kept_days, cancel.clone()));
         tasks.spawn(folder::run(store.reader(), writer.clone(), cancel.clone()));
+        let completer =
+            Completer { recordings: recordings.clone(), reader: store.reader(), writer: writer.clone() };
         let keeper = Keeper {
             recordings,
             reader: store.reader(),
@@ -288,6 +296,7 @@ impl Node {
             retention_days: config.recordings.retention_days,
         };
         tasks.spawn(keeper.run(cancel.clone()));
+        tasks.spawn(completer.run(cancel.clone()));
         if options.dev {
             routes = crate::dev::router(state.clone(), mailbox).merge(routes);
         }

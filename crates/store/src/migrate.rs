@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(13, "0013_recordings"),
     migration!(14, "0014_callback_events"),
     migration!(15, "0015_ready_events"),
+    migration!(16, "0016_open_recordings"),
 ];
 
 const CREATE_TABLE: &str =

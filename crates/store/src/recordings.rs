@@ -4,12 +4,14 @@
 mod adopt;
 mod export;
 mod list;
+mod open;
 mod remove;
 mod row;
 
 pub use adopt::{AdoptRecording, DropRecording, MeasureRecording};
 pub use export::ExportRecordings;
 pub use list::{RecordingFilter, RecordingPage};
+pub use open::{CompleteRecording, NoteRecording, OpenRecording};
 pub(crate) use remove::delete_of_sub_account;
 pub use remove::{DeleteRecordings, PurgeRecordings};
 pub(crate) use row::insert;

@@ -122,6 +122,10 @@ impl Call {
             (_, Input::Fetched { fetch, result }) => self.fetched(now, fetch, result),
             (_, Input::Prepared { preparation }) => self.prepared(preparation),
             (_, Input::Deadline) => self.timer(now),
+            (_, Input::RecordingStarted { recording, id, url }) => {
+                self.session.recording_started(recording, id);
+                self.step(now, &Input::RecordingStarted { recording, id, url });
+            }
             (_, input) => self.step(now, &input),
         }
     }
@@ -344,6 +348,7 @@ impl Call {
     /// Starts a verb; `None` when it goes on running.
     fn run(&mut self, now: Instant, placed: Placed) -> Option<Step> {
         self.session.trace(format!("<{}> (line {})", placed.name, placed.line));
+        self.session.at_last_element = self.verbs.is_empty();
         match placed.verb.start(now, &mut self.session) {
             Started::Running(running) => {
                 self.activity = Activity::Running(running);

@@ -10,6 +10,7 @@ mod gather;
 mod hangup;
 mod play;
 mod pre_answer;
+pub(crate) mod record;
 mod redirect;
 mod speak;
 mod unbuilt;
@@ -42,6 +43,7 @@ const TABLE: &[Entry] = &[
     Entry { spec: &wait::SPEC, parse: |element| Ok(wait::parse(element)) },
     Entry { spec: &gather::SPEC, parse: gather::parse },
     Entry { spec: &dial::SPEC, parse: dial::parse },
+    Entry { spec: &record::SPEC, parse: record::parse },
     Entry { spec: &redirect::SPEC, parse: |element| Ok(redirect::parse(element)) },
     Entry { spec: &hangup::SPEC, parse: |element| Ok(hangup::parse(element)) },
     Entry { spec: &pre_answer::SPEC, parse: pre_answer::parse },
@@ -50,7 +52,6 @@ const TABLE: &[Entry] = &[
 
 /// Elements of the language that are not built, with their aliases. `Start` and `Connect` wrap a Stream in TwiML.
 pub(crate) const NOT_BUILT: &[(&str, &[&str])] = &[
-    ("Record", &[]),
     ("Conference", &[]),
     ("Stream", &["AudioStream", "Start", "Connect"]),
     ("MultiPartyCall", &[]),

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use tandem_callflow::document::Reading;
 use tandem_callflow::{
     ALegState, Call, CallSetup, DialTarget, Effect, End, Input, Leg, Limits, Loops, PlaybackOutcome, Program,
-    Sound,
+    RecordingName, Sound,
 };
 use tandem_model::ports::{FetchError, FetchFailure, FetchRequest, Fetched, Notice};
 use tandem_model::{
     AccountId, ApplicationPlan, CallDirection, CallFacts, CallId, ErrorCode, HangupCause, HangupSource,
-    HttpMethod, Refusal, UrlCall,
+    HttpMethod, RecordingEndReason, RecordingId, RecordingResult, Refusal, UrlCall,
 };
 
 use crate::laws::Laws;
@@ -97,6 +97,8 @@ pub(crate) struct Driver {
     /// Every order, with its time.
     pub(crate) effects: Vec<(Duration, Effect)>,
     lines: Vec<String>,
+    /// Recordings under way: when they began, and how they were told to end.
+    recordings: BTreeMap<RecordingName, (Duration, Option<(RecordingEndReason, String)>)>,
 }
 
 impl Driver {
@@ -117,6 +119,7 @@ impl Driver {
             sounds_are_ready: true,
             effects: Vec::new(),
             lines: Vec::new(),
+            recordings: BTreeMap::new(),
         };
         driver.at(Duration::ZERO, Input::Start);
         driver
@@ -268,7 +271,46 @@ impl Driver {
         [due, deadline].into_iter().flatten().min()
     }
 
+    /// The caller of every recording falls silent.
+    pub(crate) fn silence(mut self, at_ms: u64) -> Self {
+        for n in 1..=9 {
+            self.recording_ends(ms(at_ms), RecordingName(n), RecordingEndReason::RecordingTimeout);
+        }
+        self
+    }
+
+    fn recording_ends(&mut self, at: Duration, recording: RecordingName, reason: RecordingEndReason) {
+        let result = RecordingResult {
+            reason,
+            digits: String::new(),
+            started_at: facts().started_at,
+            ended_at: facts().started_at,
+            duration_ms: 0,
+            error: None,
+        };
+        self.at(at, Input::RecordingDone { recording, result: Box::new(result) });
+    }
+
+    /// Fills in what became of a recording; `None`: it is over already.
+    fn recorded(&mut self, recording: RecordingName, mut result: RecordingResult) -> Option<RecordingResult> {
+        let (began, told) = self.recordings.remove(&recording)?;
+        if let Some((reason, digits)) = told {
+            (result.reason, result.digits) = (reason, digits);
+        }
+        let at = |time: Duration| facts().started_at + time;
+        (result.started_at, result.ended_at) = (at(began), at(self.now));
+        result.duration_ms = self.now.saturating_sub(began).as_millis() as u64;
+        Some(result)
+    }
+
     pub(crate) fn hand_in(&mut self, now: Instant, input: Input) {
+        let input = match input {
+            Input::RecordingDone { recording, result } => match self.recorded(recording, *result) {
+                Some(result) => Input::RecordingDone { recording, result: Box::new(result) },
+                None => return,
+            },
+            other => other,
+        };
         match &input {
             Input::LegAnswered { leg } => self.laws.leg_answered(*leg),
             Input::LegEnded { leg, .. } | Input::LegRefused { leg, .. } => self.laws.leg_ended(*leg),
@@ -305,6 +347,19 @@ impl Driver {
                     _ => ms(160),
                 });
                 self.at(self.now + time.sum::<Duration>(), Input::DigitsSent { leg: *leg });
+            }
+            Effect::StartRecording { recording, order, .. } => {
+                self.recordings.insert(*recording, (self.now, None));
+                let id = RecordingId(uuid::Uuid::from_u128(u128::from(recording.0)));
+                let url = format!("https://media.example/Recording/{id}.{}", order.format.as_str());
+                self.at(self.now, Input::RecordingStarted { recording: *recording, id, url });
+                self.recording_ends(self.now + order.max_length, *recording, RecordingEndReason::MaxLength);
+            }
+            Effect::StopRecording { recording, reason, digits, .. } => {
+                if let Some((_, told)) = self.recordings.get_mut(recording) {
+                    told.get_or_insert((*reason, digits.clone()));
+                    self.recording_ends(soon, *recording, *reason);
+                }
             }
             Effect::Dial { leg, order } if order.target != DialTarget::AdmittedRoutes => {
                 let (from, to) = (order.caller_id.clone().unwrap_or(facts().from), callee(&order.target));

@@ -2,7 +2,7 @@
 //! the call; the snapshot is the trace of orders in virtual time.
 //!
 //! Script lines: `call inbound|outbound|fallback|silent` (the last has no early media), `<ms> A <keys>`,
-//! `<ms> A hangs up|cancels|falls silent`, `<ms> B<n> rings|early|answers|busy|hangs up|refused|<keys>`. Further documents
+//! `<ms> A hangs up|cancels|falls silent|is silent` (falls: watched; is: recorded), `<ms> B<n> rings|early|answers|busy|hangs up|refused|<keys>`. Further documents
 //! are in `pages/`.
 
 use std::fs;
@@ -66,6 +66,7 @@ fn act(driver: Driver, line: &str) -> Driver {
     let at: u64 = at.parse().expect("milliseconds");
     let leg = who.strip_prefix('B').map_or(0, |number| number.parse().expect("a leg"));
     match (leg, what) {
+        (0, "is silent") => driver.silence(at),
         (0, "cancels") => driver.caller_cancels(at),
         (0, "falls silent" | "beeps") => driver.noticed(at, Leg::A),
         (0, "hangs up") => driver.caller_hangs_up(at),

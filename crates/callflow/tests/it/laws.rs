@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_callflow::{Effect, Leg, PlaybackId};
+use tandem_callflow::{Effect, Leg, PlaybackId, RecordingName};
 
 /// Watches orders and the reports that answer them.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub(crate) struct Laws {
     playing: BTreeMap<Leg, PlaybackId>,
     /// A may hear something before it is answered.
     early_media: bool,
+    last_recording: Option<RecordingName>,
+    abandoned: BTreeSet<RecordingName>,
     pub(crate) finished: usize,
 }
 
@@ -83,6 +85,18 @@ impl Laws {
             Effect::SendDigits { leg, .. } => {
                 let talks = *leg == Leg::A && self.answered && !self.a_ended && !self.told_to_go;
                 assert!(talks || self.live_legs.contains(leg));
+            }
+            Effect::StartRecording { recording, leg, .. } => {
+                assert!(*leg == Leg::A && self.answered && !self.a_ended && !self.told_to_go);
+                assert!(self.last_recording < Some(*recording), "recordings are not named twice");
+                self.last_recording = Some(*recording);
+            }
+            Effect::StopRecording { recording, abandoned, .. } => {
+                assert!(Some(*recording) <= self.last_recording, "{recording:?} has not begun");
+                assert!(!self.abandoned.contains(recording), "nothing is ordered about it any more");
+                if *abandoned {
+                    self.abandoned.insert(*recording);
+                }
             }
             Effect::Finished(_) => {
                 assert!(self.a_ended || self.told_to_go, "Finished comes after A's end");

@@ -13,4 +13,5 @@ mod hangup;
 mod laws;
 mod parameters;
 mod properties;
+mod record;
 mod trace;

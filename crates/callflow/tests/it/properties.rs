@@ -58,11 +58,16 @@ fn element() -> impl Strategy<Value = String> {
         1 => url().prop_map(|url| format!("<Redirect>{url}</Redirect>")),
         1 => Just("<Hangup reason='busy'/>".to_owned()),
         1 => (1..40_u32).prop_map(|after| format!("<Hangup schedule='{after}'/>")),
-        1 => Just("<Record/>".to_owned()),
         1 => prop::collection::vec(prompt(), 0..3).prop_map(|prompts| format!("<PreAnswer>{}</PreAnswer>", prompts.concat())),
         1 => any::<bool>().prop_map(|all| format!("<DTMF async='{all}'>1w2</DTMF>")),
         1 => Just("<Wait length='9' silence='true'/><Wait length='9' beep='true'/>".to_owned()),
         1 => Just("<Conference>x</Conference>".to_owned()),
+        2 => (url(), any::<bool>(), 1..9_u32).prop_map(|(url, redirect, most)| format!(
+            "<Record action='{url}' redirect='{redirect}' maxLength='{most}'/>"
+        )),
+        1 => Just("<Record recordSession='true' callbackUrl='/file'/>".to_owned()),
+        1 => Just("<Record startOnDialAnswer='true'/>".to_owned()),
+        1 => Just("<MultiPartyCall/>".to_owned()),
     ]
 }
 

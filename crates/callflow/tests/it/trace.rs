@@ -76,6 +76,23 @@ pub(crate) fn told(effect: &Effect) -> String {
         Effect::SendDigits { leg, digits } => format!("SendDigits {leg:?} {digits}"),
         Effect::Watch { leg, watch: Some(watch) } => format!("Watch {leg:?} {watch:?}"),
         Effect::Watch { leg, watch: None } => format!("Watch {leg:?} no more"),
+        Effect::StartRecording { recording, leg, order } => {
+            let told = order.tells.iter().map(|tell| format!("{:?} {}", tell.words, tell.call.url));
+            let action = order.action.iter().map(|action| format!("action {}", action.url));
+            format!(
+                "StartRecording #{} of {leg:?} {} {:?} max={:?} silence={:?} tells={:?}",
+                recording.0,
+                order.format.as_str(),
+                order.channels,
+                order.max_length,
+                order.silence,
+                told.chain(action).collect::<Vec<_>>()
+            )
+        }
+        Effect::StopRecording { recording, reason, digits, abandoned } => {
+            let fate = if *abandoned { " abandoned" } else { "" };
+            format!("StopRecording #{} {} {digits}{fate}", recording.0, reason.as_str())
+        }
         Effect::Notify(notice) => format!("Notify {} {}", notice.url, own(&notice.params)),
         Effect::Trace(text) => format!("Trace {text}"),
         Effect::Finished(end) => format!("Finished ({})", ended(end)),
@@ -99,6 +116,10 @@ pub(crate) fn heard(input: &Input) -> String {
         Input::DigitsSent { leg } => format!("DigitsSent {leg:?}"),
         Input::Noticed { leg } => format!("Noticed {leg:?}"),
         Input::PlaybackDone { playback, .. } => format!("PlaybackDone #{}", playback.0),
+        Input::RecordingStarted { recording, .. } => format!("RecordingStarted #{}", recording.0),
+        Input::RecordingDone { recording, result } => {
+            format!("RecordingDone #{} {} {} ms", recording.0, result.reason.as_str(), result.duration_ms)
+        }
         Input::HangupRequested { end } => format!("HangupRequested ({})", ended(end)),
         Input::Start => "Start".to_owned(),
         Input::Deadline => "Deadline".to_owned(),

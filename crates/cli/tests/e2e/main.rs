@@ -21,6 +21,7 @@ mod money_races;
 mod names;
 mod networks;
 mod readings;
+mod recordings;
 mod refusals;
 mod routing;
 mod scripts;

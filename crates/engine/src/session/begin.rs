@@ -243,6 +243,7 @@ impl Session {
             settle_deadline: None,
             is_bridge: false,
             last_recording: 0,
+            recordings: Vec::new(),
         }
     }
 

@@ -41,6 +41,10 @@ impl Session {
             Effect::Unbridge { a, b: _ } => self.unbridge(a),
             Effect::SendDigits { leg, digits } => self.send_digits(leg, digits),
             Effect::Watch { leg, watch } => self.listen_to(leg, watch),
+            Effect::StartRecording { recording, leg, order } => self.record_for_flow(recording, leg, *order),
+            Effect::StopRecording { recording, reason, digits, abandoned } => {
+                self.stop_recording_of_flow(recording, reason, digits, abandoned);
+            }
             Effect::Notify(notice) => self.shard.ports.documents.notify(*notice),
             Effect::Trace(line) => self.trace(TraceKind::Xml, || line),
             Effect::Finished(end) => {

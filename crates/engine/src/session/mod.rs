@@ -2,7 +2,7 @@
 //! reports back what came of them.
 //!
 //! The cast: [`Session`] here holds everything and waits; [`leg`] is one leg's state. What comes in
-//! is handled in [`signals`] (SIP), [`sounds`] (media) and [`outcomes`] (answers of the ports); what
+//! is handled in [`signals`] (SIP), [`sounds`] and [`recordings`] (media) and [`outcomes`] (answers of the ports); what
 //! the call flow wants is done in [`effects`] and [`dial`]; [`answer`] answers A; [`ending`] ends legs
 //! and closes the [`record`]s; [`meter`] watches money. [`begin`] starts inbound and API calls.
 //!
@@ -21,6 +21,7 @@ mod negotiate;
 mod outcomes;
 mod prompts;
 mod record;
+mod recordings;
 mod signals;
 mod sounds;
 
@@ -129,6 +130,8 @@ pub(crate) struct Session {
     /// A B leg shares A's record (trunk call).
     is_bridge: bool,
     last_recording: u64,
+    /// What the call flow and the API have recorded now.
+    recordings: Vec<recordings::Running>,
 }
 
 impl Session {
@@ -157,7 +160,7 @@ impl Session {
 
     fn is_over(&self) -> bool {
         let stored = |leg: &Leg| leg.record.as_ref().is_none_or(|record| record.settled);
-        self.settling && self.work.is_empty() && self.legs.iter().all(stored)
+        self.settling && self.work.is_empty() && self.legs.iter().all(stored) && !self.awaits_recordings()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -165,7 +168,7 @@ impl Session {
         let ringing =
             self.unstarted.as_ref().filter(|_| self.finished.is_none()).map(|call| call.ring_deadline);
         let legs = self.legs.iter().filter_map(Leg::deadline).min();
-        let settle = self.settle_deadline.filter(|_| !self.settling);
+        let settle = self.settle_deadline.filter(|_| !self.settling || self.awaits_recordings());
         let grace = self.shard.config.timing.settle_grace;
         let unsettled = self.legs.iter().filter(|leg| !leg.is_alive()).filter_map(|leg| {
             let record =

@@ -203,6 +203,9 @@ impl Session {
                 end.sent_dbfs
             )
         });
+        if self.on_asked_recording_done(end) {
+            return;
+        }
         let record = self
             .legs
             .iter_mut()

@@ -20,6 +20,7 @@ mod ipv6;
 mod originate;
 #[cfg(test)]
 mod phones;
+mod recordings;
 #[cfg(test)]
 mod sipp;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! - [`Directory`]: who is this stranger? In memory, synchronous, no waiting.
 //! - [`Admission`]: may this call exist, and what did it come to? Durable commands.
 //! - [`Documents`]: fetch call-control XML, tell callbacks.
+//! - [`Recordings`]: name recordings that documents and the API ask for, look after their files.
 //! - [`Sounds`]: speech and files as audio.
 //! - [`Registrations`]: phones' contacts across restarts.
 //! - [`Observer`]: what people watch as it happens.
@@ -12,6 +13,7 @@ mod admission;
 mod directory;
 mod documents;
 mod observer;
+mod recordings;
 mod registrations;
 mod routing;
 mod sounds;
@@ -30,6 +32,7 @@ pub use documents::{
     Documents, FetchError, FetchFailure, FetchKind, FetchRequest, Fetched, Notice, Parameters,
 };
 pub use observer::{Observer, Trace, TraceKind};
+pub use recordings::{RecordingBegin, RecordingOutcome, RecordingPlace, Recordings};
 pub use registrations::{BindingChange, Registrations, StoredBinding};
 pub use routing::{CarrierChannel, Failover, Gateway, GatewayHealth};
 pub use sounds::{Clip, SoundError, Sounds, SpeechRequest};
@@ -46,6 +49,8 @@ pub struct Ports {
     pub admission: Arc<dyn Admission>,
     /// Call-control XML and callbacks.
     pub documents: Arc<dyn Documents>,
+    /// Recordings that documents and the API ask for.
+    pub recordings: Arc<dyn Recordings>,
     /// Speech and files.
     pub sounds: Arc<dyn Sounds>,
     /// Phones' contacts.

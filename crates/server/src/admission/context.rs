@@ -41,6 +41,9 @@ pub(crate) struct Context {
     pub(crate) trunk: Option<TrunkFacts>,
     /// Where the trunk's webhooks go.
     pub(crate) trunk_webhook: Option<EventCallback>,
+    /// The trunk's webhook is told of recordings too.
+    #[serde(default)]
+    pub(crate) trunk_hears_recordings: bool,
     /// Told where neither a trunk's webhook nor an application's URL is: the account's own, or its main account's.
     #[serde(default)]
     pub(crate) default_callback: Option<EventCallback>,

@@ -13,6 +13,7 @@ use super::plan::Planned;
 use super::record;
 use super::refusing::Wire;
 use super::service::{Admission, store_refusal, unavailable};
+use crate::recordings::Recordings;
 
 /// Asks for an extension: the whole, what is left, and once more when another call was faster.
 const EXTENSION_TRIES: u32 = 3;
@@ -131,13 +132,24 @@ impl Admission {
         billsec: u64,
         cost: Money,
     ) -> Result<SettleOutcome, StoreError> {
-        let events = record::ended_events(context, end, billsec, cost, &self.0.zone);
+        let mut events = record::ended_events(context, end, billsec, cost, &self.0.zone);
         let now = clock::wall();
         let mut record = record::of_end(context, end, billsec, cost, now);
+        let webhook = record::recording_webhook(context);
         let recording = match record.recording {
-            Some(id) => self.0.recordings.of_call(&record, id, node, now).await,
+            Some(id) => self.0.recordings.of_call(&record, id, node, webhook.as_ref(), now).await,
             None => None,
         };
+        if let Some(webhook) = &webhook
+            && let (Some(id), true) = (context.recording, record.answer_time.is_some())
+        {
+            events.extend(match &recording {
+                Some(made) if made.bytes.is_some() => Some(self.0.recordings.completed(made, webhook, now)),
+                // Its node measures it and tells.
+                Some(_) => None,
+                None => Some(Recordings::failed(id, &context.facts, webhook, now)),
+            });
+        }
         record.recording = recording.as_ref().map(|recording| recording.id);
         let direction = context.facts.direction.as_str();
         let description = format!("Call {direction} to {}, {billsec} s", record.destination_number);

@@ -13,6 +13,7 @@ use tandem_model::ports::Notice;
 
 use super::context::{Context, Product};
 use super::payload::{self, TrunkFacts};
+use crate::recordings::RecordingWebhook;
 use crate::webhooks::callback_event;
 
 /// The name of our only region so far.
@@ -239,6 +240,19 @@ pub(crate) fn started_event(context: &Context) -> Option<OutboxEvent> {
         method: status.method,
         params,
     }))
+}
+
+/// Where the account hears of the call's recordings: the trunk's webhook if it wants them, or what is told of calls that have
+/// none (Vobiz voice reference 3.14).
+pub(crate) fn recording_webhook(context: &Context) -> Option<RecordingWebhook> {
+    let names = [CallbackEvent::RecordingCompleted];
+    let place = match (&context.trunk, &context.trunk_webhook) {
+        (Some(_), Some(webhook)) => context.trunk_hears_recordings.then_some(webhook)?,
+        _ => context.status.as_ref().or(context.default_callback.as_ref())?,
+    };
+    let call = place.wants(&names)?.clone();
+    let trunk = context.trunk.as_ref().map(|trunk| trunk.trunk_id.clone());
+    Some(RecordingWebhook { call, account: context.payer.clone(), trunk })
 }
 
 fn trunk_webhook(context: &Context) -> Option<(&TrunkFacts, &EventCallback)> {

@@ -150,6 +150,7 @@ mod tests {
                 sip_call_id: String::new(),
             }),
             trunk_webhook: None,
+            trunk_hears_recordings: false,
             default_callback: None,
             hangup: None,
             status: None,

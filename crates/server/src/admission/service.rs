@@ -11,8 +11,8 @@ use tandem_model::ports::{
     TraceKind,
 };
 use tandem_model::{
-    AccountId, ApplicationPlan, CallEnd, CallId, CallbackEvent, CarrierId, DialogRecord, ErrorCode,
-    EventCallback, Ids, RecordingId, Refusal, clock,
+    AccountId, ApplicationPlan, CallEnd, CallFacts, CallId, CallbackEvent, CarrierId, DialogRecord,
+    ErrorCode, EventCallback, Ids, RecordingId, Refusal, clock,
 };
 use tandem_store::calls::{AnswerCall, LiveState, NoteDialogs, SetCallState, TickCalls};
 use tandem_store::outbox::EnqueueEvents;
@@ -27,7 +27,7 @@ use super::refusals::Refusals;
 use super::refusing::Wire;
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::recordings::Recordings;
+use crate::recordings::{RecordingWebhook, Recordings};
 
 /// What every part of admission shares. Clones are handles.
 #[derive(Clone)]
@@ -171,6 +171,14 @@ impl Admission {
         planned.context.recording = Some(recording);
         let path = self.0.recordings.path_of_call(planned.context.facts.call);
         Some(RecordingSpec { recording, path })
+    }
+
+    /// Who pays for a live call's recordings, and where the account hears of them.
+    pub(crate) fn recording_business(&self, facts: &CallFacts) -> (AccountId, Option<RecordingWebhook>) {
+        match self.business_of(facts.call) {
+            Some(context) => (context.payer.clone(), super::record::recording_webhook(&context)),
+            None => (facts.parent_account.clone(), None),
+        }
     }
 
     pub(super) fn keep(&self, context: Context) {

@@ -102,6 +102,8 @@ pub(crate) struct TrunkEntry {
     /// The number its calls go out as when the PBX names none.
     pub(crate) caller_id: Option<E164>,
     pub(crate) recording: bool,
+    /// Its webhook is told of recordings too.
+    pub(crate) hears_recordings: bool,
     pub(crate) max_duration_s: Option<u64>,
     pub(crate) webhook: Option<EventCallback>,
     pub(crate) secret: Option<SecretString>,

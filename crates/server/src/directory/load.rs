@@ -337,6 +337,7 @@ impl Feed {
             format: NumberFormat::parse(&row.number_format).unwrap_or(NumberFormat::Plus),
             caller_id: row.caller_id,
             recording: row.recording,
+            hears_recordings: row.recording_webhook_enabled,
             max_duration_s: row.max_duration_s.and_then(|seconds| u64::try_from(seconds).ok()),
             webhook: row.webhook_url.clone().map(|url| EventCallback {
                 call: UrlCall { url, method: method(&row.webhook_method) },

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use tandem_model::{CallId, Ids, RecordingId, clock};
 use tandem_store::audit::Actor;
+use tandem_store::calls::CallRecord;
 use tandem_store::recordings::{
     AdoptRecording, DeleteRecordings, DropRecording, MeasureRecording, PurgeRecordings, Recording,
+    RecordingKind,
 };
 use tandem_store::{Reader, StoreError, Writer};
 use tokio_util::sync::CancellationToken;
@@ -112,8 +114,16 @@ impl Keeper {
         for row in self.reader.recordings_to_measure(&self.recordings.0.node, AT_ONCE).await? {
             match self.recordings.measured(&row).await {
                 Ok(file) => {
-                    let figures =
-                        MeasureRecording { id: row.id, bytes: file.bytes, duration_ms: file.duration_ms };
+                    let webhook = row.webhook.as_deref().and_then(|told| serde_json::from_str(told).ok());
+                    let measured = with_figures(row.clone(), file);
+                    let told =
+                        webhook.map(|webhook| self.recordings.completed(&measured, &webhook, clock::wall()));
+                    let figures = MeasureRecording {
+                        id: row.id,
+                        bytes: file.bytes,
+                        duration_ms: file.duration_ms,
+                        events: told.into_iter().collect(),
+                    };
                     self.writer.submit(figures).await?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -157,7 +167,42 @@ impl Keeper {
         Ok(())
     }
 
+    /// A file beside the one its recording's row names, or of a recording whose beginning was not noted.
+    async fn claim_asked(
+        &self,
+        name: &str,
+        call: CallId,
+        id: RecordingId,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        let open = self.reader.open_recordings(&self.recordings.0.node).await?;
+        if self.recordings.begun(id).is_some() || open.iter().any(|open| open.id == id) {
+            return Ok(Claim::Live);
+        }
+        if self.reader.is_recording_kept(id).await? {
+            // The WAV behind an MP3, or half an MP3: the process was killed before it could remove it.
+            let path = self.recordings.0.folder.join(name);
+            if let Err(error) = tokio::fs::remove_file(&path).await {
+                tracing::warn!(recording_id = %id, %error, "a file left beside a recording cannot be removed");
+            }
+            return Ok(Claim::Live);
+        }
+        let Some(record) = self.reader.operator_call_record(call).await? else {
+            let live = self.reader.live_call(call).await?.is_some();
+            return Ok(if live { Claim::Live } else { Claim::Unclaimed });
+        };
+        let row = Recording {
+            kind: RecordingKind::Call,
+            file: name.to_owned(),
+            ..row_of(&record, id, &self.recordings.0.node, now)
+        };
+        self.adopt(row, &record).await
+    }
+
     async fn claim(&self, name: &str, now: Timestamp) -> Result<Claim, StoreError> {
+        if let Some((call, id)) = asked_file(name) {
+            return self.claim_asked(name, call, id, now).await;
+        }
         let call = name.strip_suffix(FORMAT).and_then(|stem| stem.strip_suffix('.')?.parse::<CallId>().ok());
         let Some(call) = call else { return Ok(Claim::Unclaimed) };
         let Some(record) = self.reader.operator_call_record(call).await? else {
@@ -166,6 +211,11 @@ impl Keeper {
         };
         let id = record.recording.unwrap_or_else(|| RecordingId(Ids::random()));
         let row = row_of(&record, id, &self.recordings.0.node, now);
+        self.adopt(row, &record).await
+    }
+
+    async fn adopt(&self, row: Recording, record: &CallRecord) -> Result<Claim, StoreError> {
+        let call = row.call;
         let row = match self.recordings.measured(&row).await {
             Ok(file) => with_figures(row, file),
             // Deleted since the folder was listed.
@@ -179,6 +229,13 @@ impl Keeper {
         let row = Recording { created_at: record.end_time, ..row };
         Ok(if self.writer.submit(AdoptRecording(row)).await? { Claim::Adopted } else { Claim::Live })
     }
+}
+
+/// The call and the recording that a file's name tells of, when a document or the API asked for it.
+fn asked_file(name: &str) -> Option<(CallId, RecordingId)> {
+    let (call, rest) = name.split_once('.')?;
+    let (id, _) = rest.split_once('.')?;
+    Some((call.parse().ok()?, id.parse().ok()?))
 }
 
 /// What became of a file without a row.

@@ -1,27 +1,38 @@
 //! Recordings on this node's disk: files in `DATA/recordings`, rows in the store.
 //!
-//! The cast: [`Recordings`] knows where files are and makes the row of a recorded call; [`keeper`] works off what rows
-//! say (files to remove, to measure, too old to keep) and finds what a crash left behind.
+//! The cast: [`Recordings`] knows where files are and makes the row of a call recorded as a whole; [`AskedRecordings`] names
+//! what documents and the API ask for, [`Completer`] turns that into files and rows; [`told`] is who hears of it; [`keeper`]
+//! works off what rows say (files to remove, to measure, too old to keep) and finds what a crash left behind.
 
+mod asked;
+mod completer;
 mod keeper;
+mod mp3;
+mod told;
 
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use tandem_engine::RecordingFile;
-use tandem_model::{CallId, RecordingId};
+use tandem_model::{AccountId, CallFacts, CallId, CallStatus, RecordingId, RecordingResult};
+use tandem_store::OutboxEvent;
 use tandem_store::calls::{CallContext, CallRecord};
 use tandem_store::recordings::{Recording, RecordingKind};
 use tokio::sync::Notify;
 
 use crate::config::Config;
 
+pub(crate) use asked::AskedRecordings;
+pub(crate) use completer::Completer;
 pub(crate) use keeper::Keeper;
 
-/// The only container that is written.
-pub(crate) const FORMAT: &str = "wav";
+pub(crate) use told::{Begun, RecordingWebhook};
+
+/// What a call recorded as a whole is written in.
+const FORMAT: &str = "wav";
 /// The folder of recordings inside the data folder.
 const FOLDER: &str = "recordings";
 
@@ -34,13 +45,89 @@ struct Inner {
     folder: PathBuf,
     node: String,
     wake: Notify,
+    /// What the REST API is reached at; known once it listens.
+    api_url: OnceLock<String>,
+    /// Recordings that documents and the API asked for, from their beginning until they are complete: as many as legs
+    /// have.
+    begun: Mutex<HashMap<RecordingId, Arc<Begun>>>,
+    /// Those of them that are over.
+    over: Mutex<VecDeque<Ended>>,
+    over_wake: Notify,
+}
+
+/// A recording that is over and not complete yet.
+#[derive(Clone, Debug)]
+struct Ended {
+    begun: Arc<Begun>,
+    /// `None`: only its file tells.
+    result: Option<RecordingResult>,
+    status: CallStatus,
+    action_requested: bool,
+}
+
+impl Ended {
+    /// Of which nobody but its file tells.
+    fn found(begun: Arc<Begun>) -> Self {
+        Self { begun, result: None, status: CallStatus::Completed, action_requested: false }
+    }
 }
 
 impl Recordings {
     /// Of the node that the configuration names.
     pub(crate) fn of(config: &Config) -> Self {
         let (folder, node) = (config.node.data.join(FOLDER), config.node.name.clone());
-        Self(Arc::new(Inner { folder, node, wake: Notify::new() }))
+        let api_url = OnceLock::new();
+        if !config.api.public_url.is_empty() {
+            api_url.get_or_init(|| config.api.public_url.clone());
+        }
+        Self(Arc::new(Inner {
+            folder,
+            node,
+            wake: Notify::new(),
+            api_url,
+            begun: Mutex::default(),
+            over: Mutex::default(),
+            over_wake: Notify::new(),
+        }))
+    }
+
+    /// This node's name.
+    #[cfg(test)]
+    pub(crate) fn node(&self) -> &str {
+        &self.0.node
+    }
+
+    /// The REST API is reached here.
+    pub(crate) fn served_at(&self, api_url: &str) {
+        // Told once, at the start.
+        let _ = self.0.api_url.set(api_url.to_owned());
+    }
+
+    /// Where a recording's file is fetched.
+    pub(crate) fn url(&self, account: &AccountId, id: RecordingId, format: &str) -> String {
+        let api_url = self.0.api_url.get().map_or("", String::as_str);
+        format!("{api_url}/api/v1/Account/{account}/Recording/{id}.{format}")
+    }
+
+    fn hold(&self, begun: &Arc<Begun>) {
+        lock(&self.0.begun).insert(begun.id, Arc::clone(begun));
+    }
+
+    fn begun(&self, id: RecordingId) -> Option<Arc<Begun>> {
+        lock(&self.0.begun).get(&id).cloned()
+    }
+
+    fn release(&self, id: RecordingId) {
+        lock(&self.0.begun).remove(&id);
+    }
+
+    fn over(&self, ended: Ended) {
+        lock(&self.0.over).push_back(ended);
+        self.0.over_wake.notify_one();
+    }
+
+    fn next_over(&self) -> Option<Ended> {
+        lock(&self.0.over).pop_front()
     }
 
     /// Where the recording of a call is written.
@@ -58,15 +145,18 @@ impl Recordings {
         self.0.wake.notify_one();
     }
 
-    /// The row of a call that was recorded on `node`, its file measured when it is here. `None`: there is no file.
+    /// The row of a call that was recorded on `node`, its file measured when it is here. `None`: there is no file. Whoever
+    /// `webhook` names is told once the file is measured: by the events here, or by its node.
     pub(crate) async fn of_call(
         &self,
         record: &CallRecord,
         id: RecordingId,
         node: Option<&str>,
+        webhook: Option<&RecordingWebhook>,
         now: Timestamp,
     ) -> Option<Recording> {
         let row = row_of(record, id, node.unwrap_or(&self.0.node), now);
+        let row = Recording { webhook: webhook.and_then(|told| serde_json::to_string(told).ok()), ..row };
         if row.node != self.0.node {
             return Some(row);
         }
@@ -80,11 +170,37 @@ impl Recordings {
         }
     }
 
+    /// Tells of a recording of a call as a whole whose file is measured.
+    pub(crate) fn completed(
+        &self,
+        recording: &Recording,
+        webhook: &RecordingWebhook,
+        at: Timestamp,
+    ) -> OutboxEvent {
+        let owner = recording.sub_account.as_ref().unwrap_or(&recording.account);
+        told::completed(webhook, recording, &self.url(owner, recording.id, &recording.format), at)
+    }
+
+    /// Tells that a call was to be recorded and was not.
+    pub(crate) fn failed(
+        id: RecordingId,
+        facts: &CallFacts,
+        webhook: &RecordingWebhook,
+        at: Timestamp,
+    ) -> OutboxEvent {
+        told::failed(webhook, id, facts, "The file could not be written", at)
+    }
+
     async fn measured(&self, recording: &Recording) -> io::Result<RecordingFile> {
         let path = self.path(recording);
         let measure = tokio::task::spawn_blocking(move || RecordingFile::closed(&path));
         measure.await.map_err(io::Error::other)?
     }
+}
+
+/// What is behind these locks stays whole at every step, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn file_of(call: CallId) -> String {
@@ -112,11 +228,12 @@ fn row_of(record: &CallRecord, id: RecordingId, node: &str, now: Timestamp) -> R
         duration_ms: None,
         started_at: record.answer_time.unwrap_or(record.start_time),
         created_at: now,
+        webhook: None,
     }
 }
 
 fn with_figures(row: Recording, file: RecordingFile) -> Recording {
-    Recording { bytes: Some(file.bytes), duration_ms: Some(file.duration_ms), ..row }
+    Recording { bytes: Some(file.bytes), duration_ms: Some(file.duration_ms), webhook: None, ..row }
 }
 
 /// When a recording's audio ends.

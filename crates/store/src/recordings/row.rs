@@ -46,7 +46,7 @@ pub struct Recording {
     pub conference: Option<String>,
     /// What was recorded.
     pub kind: RecordingKind,
-    /// `wav`.
+    /// `mp3` or `wav`.
     pub format: String,
     /// Caller.
     pub from_number: String,
@@ -64,12 +64,14 @@ pub struct Recording {
     pub started_at: Timestamp,
     /// When the row was written.
     pub created_at: Timestamp,
+    /// Where to tell that it can be fetched, once its file is measured: the service's own words.
+    pub webhook: Option<String>,
 }
 
 const INSERT: &str =
     "insert into recording (recording_id, account_id, sub_account, call_uuid, conference_name, kind,
-    format, from_number, to_number, node, file, bytes, duration_ms, started_at, created_at)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+    format, from_number, to_number, node, file, bytes, duration_ms, started_at, created_at, webhook)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
   on conflict do nothing";
 
 /// Inserts it; false when it is there already, under this id or with this file.
@@ -90,6 +92,7 @@ pub(crate) async fn insert(tx: &mut Tx<'_>, recording: &Recording) -> Result<boo
         recording.duration_ms.into(),
         recording.started_at.into(),
         recording.created_at.into(),
+        recording.webhook.as_ref().into(),
     ];
     Ok(tx.execute(INSERT, &params).await? == 1)
 }
@@ -118,5 +121,6 @@ pub(super) fn recording_of(row: &Row) -> Result<Recording, StoreError> {
         duration_ms: count("duration_ms")?,
         started_at: row.instant("started_at")?,
         created_at: row.instant("created_at")?,
+        webhook: row.opt_string("webhook")?,
     })
 }

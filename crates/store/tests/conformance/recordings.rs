@@ -24,6 +24,7 @@ fn of(account: &AccountId, call: CallId) -> Recording {
         duration_ms: Some(1_000),
         started_at: at(5),
         created_at: at(10),
+        webhook: None,
     }
 }
 
@@ -151,7 +152,7 @@ on_both! {
         keep(&house, &b).await;
         let reader = house.store.reader();
         assert_eq!(reader.recordings_to_measure("node-1", 10).await.unwrap().len(), 2);
-        assert!(house.writer.submit(MeasureRecording { id: a.id, bytes: 44, duration_ms: 7 }).await.unwrap());
+        assert!(house.writer.submit(MeasureRecording { id: a.id, bytes: 44, duration_ms: 7, events: Vec::new() }).await.unwrap());
         assert!(house.writer.submit(DropRecording(b.id)).await.unwrap());
         assert!(!house.writer.submit(DropRecording(a.id)).await.unwrap(), "it has a file");
         assert_eq!(reader.recordings_to_measure("node-1", 10).await.unwrap(), []);

@@ -16,7 +16,7 @@ use crate::effect::{DialOrder, DialTarget, Effect, Loops, Sound};
 use crate::input::Input;
 use crate::leg::{End, Leg, PlaybackId};
 use crate::session::{ALeg, Load, Session};
-use crate::verbs::{Running, Step};
+use crate::verbs::{Running, Step, record};
 
 /// See the module.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Fork {
     outcome: Option<Outcome>,
     keys_a: Watch,
     keys_b: Watch,
+    /// Recordings written inside the Dial, until they begin.
+    recordings: Vec<record::Rules>,
 }
 
 #[derive(Debug)]
@@ -120,6 +122,7 @@ impl Fork {
             outcome: None,
             keys_a: Watch::new(dial.digits_a),
             keys_b: Watch::new(dial.digits_b),
+            recordings: dial.recordings,
         }
     }
 }
@@ -315,6 +318,10 @@ impl Fork {
         let Phase::Connecting { winner } = self.phase else { return Step::Stay };
         self.phase = Phase::Bridged { winner, until: now + self.rules.time_limit };
         session.emit(Effect::Bridge { a: Leg::A, b: winner });
+        for rules in std::mem::take(&mut self.recordings) {
+            rules.in_background(session);
+        }
+        session.dial_answered();
         self.tell(session, winner, &Event::Connected);
         Step::Stay
     }

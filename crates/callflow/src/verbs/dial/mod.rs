@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use tandem_model::ports::LegTarget;
 
 use self::confirm::Question;
-use super::unbuilt::Unbuilt;
-use super::{Started, Verb, not_built, out_of_place};
+use super::record::{self, Rules};
+use super::{Started, Verb, out_of_place};
 use crate::address::Target;
 use crate::document::spec::{Attribute, Kind, Spec};
 use crate::document::{DocumentError, Element, Severity};
@@ -33,7 +33,7 @@ pub(super) const SPEC: Spec = Spec {
     aliases: &[],
     summary: "Calls numbers and SIP users, up to 10 at once, and joins the first that answers with the caller.",
     text: "a number, when there is neither `<Number>` nor `<User>`.",
-    children: &["Number", "User"],
+    children: &["Number", "User", "Record"],
     attributes: &[
         Attribute::built("action", Kind::Url, "", "Told how it went; may return the next document."),
         Attribute::built("method", Kind::Method, "POST", "How to request it."),
@@ -198,6 +198,7 @@ pub(super) struct Dial {
     digits_a: Vec<String>,
     digits_b: Vec<String>,
     callees: Vec<Callee>,
+    recordings: Vec<Rules>,
 }
 
 /// One of those to ring.
@@ -213,6 +214,7 @@ struct Callee {
 pub(super) fn parse(element: &Element<'_>) -> Result<Box<dyn Verb>, DocumentError> {
     let common = element.value("sipHeaders").map(|text| headers::read(text, element)).unwrap_or_default();
     let mut callees = Vec::new();
+    let mut recordings = Vec::new();
     for node in element.children() {
         let written = node.tag_name().name();
         if NUMBER.is_called(written) {
@@ -223,14 +225,8 @@ pub(super) fn parse(element: &Element<'_>) -> Result<Box<dyn Verb>, DocumentErro
             let own = user.value("sipHeaders").map(|text| headers::read(text, &user)).unwrap_or_default();
             let headers = headers::overlay(common.clone(), own);
             callees.push(callee(&user, LegTarget::User(text(&user)), headers));
-        } else if not_built(written) == Some("Record") {
-            // A Record in here records the conversation (`startOnDialAnswer`).
-            element.note(
-                Severity::Warning,
-                "<Record> inside <Dial> is not built yet: a call that reaches it ends (5010)",
-                "",
-            );
-            return Ok(Box::new(Unbuilt { what: "<Record> inside <Dial>".to_owned() }));
+        } else if record::SPEC.is_called(written) {
+            recordings.push(record::inside_dial(&element.child(node, &record::SPEC))?);
         } else {
             out_of_place(element, node)?;
         }
@@ -262,6 +258,7 @@ pub(super) fn parse(element: &Element<'_>) -> Result<Box<dyn Verb>, DocumentErro
         digits_a: pattern::read(element.value("digitsMatch")),
         digits_b: pattern::read(element.value("digitsMatchBLeg")),
         callees,
+        recordings,
     }))
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct Seen {
     pub(crate) saves: Vec<BindingChange>,
     pub(crate) marks: Vec<(Gateway, GatewayHealth)>,
     pub(crate) traces: Vec<Trace>,
+    pub(crate) recordings: Vec<(RecordingBegin, RecordingPlace)>,
+    pub(crate) recorded: Vec<RecordingOutcome>,
+    pub(crate) lost: Vec<tandem_model::RecordingId>,
 }
 
 struct Scripts {
@@ -98,6 +101,7 @@ impl World {
             directory: Arc::clone(self) as _,
             admission: Arc::clone(self) as _,
             documents: Arc::clone(self) as _,
+            recordings: Arc::clone(self) as _,
             sounds: Arc::clone(self) as _,
             registrations: Arc::clone(self) as _,
             observer: Arc::clone(self) as _,
@@ -463,6 +467,24 @@ impl Sounds for World {
 
     fn load(&self, _account: AccountId, url: String) -> Pending<'_, Result<Arc<Clip>, SoundError>> {
         Box::pin(async move { Err(SoundError(format!("no such file: {url}"))) })
+    }
+}
+
+impl Recordings for World {
+    fn begin(&self, begin: RecordingBegin) -> RecordingPlace {
+        let recording = tandem_model::RecordingId(tandem_model::Ids::random());
+        let path = std::env::temp_dir().join(format!("tandem-{recording}.wav"));
+        let place = RecordingPlace { recording, path, url: format!("http://media.test/{recording}") };
+        self.see(|seen| seen.recordings.push((begin, place.clone())));
+        place
+    }
+
+    fn ended(&self, outcome: RecordingOutcome) {
+        self.see(|seen| seen.recorded.push(outcome));
+    }
+
+    fn lost(&self, recording: tandem_model::RecordingId) {
+        self.see(|seen| seen.lost.push(recording));
     }
 }
 

@@ -80,6 +80,7 @@ impl Planner<'_> {
         context.default_callback = self.default_callback(&account);
         context.trunk = Some(trunk_facts(&trunk, invite.domain.clone(), invite));
         context.trunk_webhook.clone_from(&trunk.webhook);
+        context.trunk_hears_recordings = trunk.hears_recordings;
         Ok(Arrival { context, account, way: Way::Trunk(trunk) })
     }
 
@@ -111,6 +112,7 @@ impl Planner<'_> {
             let domain = format!("{}.{}", trunk.label, self.directory.hosts().trunk_domain);
             context.trunk = Some(trunk_facts(&trunk, domain, invite));
             context.trunk_webhook.clone_from(&trunk.webhook);
+            context.trunk_hears_recordings = trunk.hears_recordings;
         }
         Ok(Arrival { context, account, way: Way::Number(number, called) })
     }

@@ -118,6 +118,7 @@ impl Planner<'_> {
             visits: 0,
             trunk: None,
             trunk_webhook: None,
+            trunk_hears_recordings: false,
             default_callback: None,
             hangup: None,
             status: None,

@@ -10,9 +10,9 @@ use tower_http::services::ServeFile;
 use super::super::{ApiError, AppState};
 use super::{find, not_found};
 use crate::auth::Scoped;
-use crate::recordings::FORMAT;
 
 const AUDIO_WAV: &str = "audio/wav";
+const AUDIO_MPEG: &str = "audio/mpeg";
 /// What was deleted must not come out of a cache.
 const PRIVATE: &str = "private, no-store";
 
@@ -26,22 +26,22 @@ pub(super) async fn by_name(
     file(&state, &scoped, &id, request).await
 }
 
-/// The file of `{id}`, `{id}.wav`; of `{id}.mp3` it is told that there is none.
+/// The file of `{id}`, or of `{id}.mp3`, `{id}.wav` when that is what it is.
 pub(super) async fn file(
     state: &AppState,
     scoped: &Scoped,
     name: &str,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (id, format) = name.split_once('.').unwrap_or((name, FORMAT));
+    let (id, format) = match name.split_once('.') {
+        Some((id, format)) => (id, Some(format)),
+        None => (name, None),
+    };
     let recording = find(state, scoped, id).await?;
-    if !format.eq_ignore_ascii_case(FORMAT) {
-        let error = match format.to_ascii_lowercase().as_str() {
-            "mp3" => ApiError::not_built("Not built: recordings as MP3. This one is WAV: ask for .wav"),
-            _ => not_found(),
-        };
-        return Err(error.with("recording_format", recording.format));
+    if format.is_some_and(|format| !format.eq_ignore_ascii_case(&recording.format)) {
+        return Err(not_found().with("recording_format", recording.format));
     }
+    let content_type = if recording.format == "mp3" { AUDIO_MPEG } else { AUDIO_WAV };
     let path = state.recordings.path(&recording);
     let answer = match ServeFile::new(path).oneshot(request).await {
         Ok(answer) => answer,
@@ -54,9 +54,9 @@ pub(super) async fn file(
     }
     let mut answer = answer.map(Body::new);
     if answer.status().is_success() {
-        let disposition = format!("attachment; filename=\"{}.{FORMAT}\"", recording.id);
+        let disposition = format!("attachment; filename=\"{}.{}\"", recording.id, recording.format);
         let headers = answer.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(AUDIO_WAV));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(PRIVATE));
         if let Ok(disposition) = HeaderValue::from_str(&disposition) {
             headers.insert(header::CONTENT_DISPOSITION, disposition);

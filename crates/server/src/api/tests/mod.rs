@@ -2,6 +2,7 @@
 //! else are read from the store.
 
 mod access;
+mod asked_recordings;
 mod audit;
 mod callback_events;
 mod keys;
