@@ -122,6 +122,10 @@ impl Running for Bridge {
         }
     }
 
+    fn partner(&self) -> Option<Leg> {
+        matches!(self.phase, Phase::Bridged).then_some(self.b)
+    }
+
     fn abandon(&mut self, _now: Instant, session: &mut Session, end: End) {
         if !matches!(self.phase, Phase::Over) {
             session.emit(Effect::HangupLeg { leg: self.b, end });

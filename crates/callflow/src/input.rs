@@ -1,7 +1,7 @@
 //! What can happen to a call.
 
 use tandem_model::ports::{FetchError, Fetched};
-use tandem_model::{CallFacts, RecordingId, RecordingResult, Refusal};
+use tandem_model::{CallFacts, RecordingId, RecordingResult, Refusal, UrlCall};
 
 use crate::leg::{End, FetchId, Leg, PlaybackId, RecordingName};
 
@@ -100,6 +100,20 @@ pub enum Input {
         recording: RecordingName,
         /// What came of it.
         result: Box<RecordingResult>,
+    },
+    /// The API moves A, which talks, to another document: what runs is torn down, legs it dialled are hung up but for
+    /// the one that is moved as well.
+    Transfer {
+        /// The document, absolute.
+        to: UrlCall,
+        /// A B leg that leaves for a flow of its own.
+        releasing: Option<Leg>,
+    },
+    /// The API has moved a B leg ([`Call::partner`](crate::Call::partner)) to a flow of its own: here it is over, and is
+    /// not hung up.
+    Released {
+        /// Which.
+        leg: Leg,
     },
     /// Somebody above the call wants it over now: the API, the money, the media timeout, a drain.
     HangupRequested {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_model::{ApplicationPlan, CallFacts};
+use tandem_model::{ApplicationPlan, CallFacts, UrlCall};
 
 use crate::document::Reading;
 
@@ -37,6 +37,8 @@ impl CallSetup {
 pub enum Program {
     /// XML steers it.
     Document(ApplicationPlan),
+    /// XML steers it from here on: a leg that was dialled from another call and moved by the API. It is answered.
+    Transferred(UrlCall),
     /// A trunk call: one B leg over the routes admitted with the call, rung through, refusals passed on to
     /// A, both hung up together.
     Bridge {

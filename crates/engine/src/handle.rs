@@ -20,6 +20,7 @@ use crate::live::LiveCalls;
 use crate::rtp::{MediaPlane, MediaPlaneConfig, Wake};
 use crate::shard::{Command, Sockets, Start, run};
 use crate::status::Reading;
+use crate::steer::{LiveCommand, LiveOrder, SteerError, Steered};
 
 /// Originations and orphan lists that may wait for the shard; one more is `Overloaded`.
 const COMMAND_CAPACITY: usize = 1_024;
@@ -201,6 +202,14 @@ impl EngineHandle {
     /// latched: it cannot be lost to a full queue.
     pub fn hangup(&self, call: CallId, source: HangupSource) -> bool {
         self.inner.live.hang_up(call, source)
+    }
+
+    /// Carries out an order on a live call, whichever of its legs is named; returns once the session has taken it up.
+    pub async fn steer(&self, call: CallId, command: LiveCommand) -> Result<Steered, SteerError> {
+        let (answer, told) = oneshot::channel();
+        self.inner.live.order(LiveOrder { call, command, answer })?;
+        // A session that ends drops what it has not taken up.
+        told.await.unwrap_or(Err(SteerError::NotInProgress))
     }
 
     /// Ends, at the peers, calls whose process is gone: BYE for answered ones; CANCEL towards B and

@@ -19,6 +19,7 @@ mod session;
 mod shard;
 pub mod simulator;
 mod status;
+mod steer;
 
 pub use config::{EdgeLimits, EngineConfig, Limits, Probing, Timing, TlsConfig};
 pub use gate::{Ban, EdgeCounts};
@@ -26,3 +27,4 @@ pub use gateway::{GatewayAccount, RegistrationState};
 pub use handle::{Engine, EngineError, EngineHandle, OriginateError, Origination};
 pub use recording_file::RecordingFile;
 pub use status::{Reading, ReadingKind};
+pub use steer::{LiveCommand, LiveLegs, LiveSound, MAX_WAITING_ORDERS, SoundKind, SteerError, Steered};

@@ -10,12 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tandem_model::{CallId, HangupSource};
 use tokio::sync::Notify;
 
+use crate::steer::{LiveOrder, MAX_WAITING_ORDERS, SteerError};
+
 /// Wakes one session and holds what was asked of it.
 #[derive(Debug, Default)]
 pub(crate) struct Doorbell {
     bell: Notify,
     /// At most one request per call of the session.
     hangups: Mutex<Vec<(CallId, HangupSource)>>,
+    /// At most [`MAX_WAITING_ORDERS`].
+    orders: Mutex<Vec<LiveOrder>>,
 }
 
 impl Doorbell {
@@ -32,6 +36,23 @@ impl Doorbell {
         }
         drop(hangups);
         self.bell.notify_one();
+    }
+
+    /// Leaves an order; it comes back when there is no place.
+    pub(crate) fn order(&self, order: LiveOrder) -> Result<(), LiveOrder> {
+        let mut orders = lock(&self.orders);
+        if orders.len() >= MAX_WAITING_ORDERS {
+            return Err(order);
+        }
+        orders.push(order);
+        drop(orders);
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    /// Takes what was ordered.
+    pub(crate) fn take_orders(&self) -> Vec<LiveOrder> {
+        std::mem::take(&mut *lock(&self.orders))
     }
 
     /// Waits for the next ring. A ring before the wait ends it at once.
@@ -90,6 +111,12 @@ impl LiveCalls {
             door.hang_up(call, source);
         }
         found
+    }
+
+    /// Leaves an order with the session of a call.
+    pub(crate) fn order(&self, order: LiveOrder) -> Result<(), SteerError> {
+        let door = lock(&self.doors).get(&order.call).cloned().ok_or(SteerError::NotInProgress)?;
+        door.order(order).map_err(|_| SteerError::Busy)
     }
 
     /// Latches a hang-up on every call; returns how many.
@@ -157,6 +184,27 @@ mod tests {
         live.leave();
         live.start_draining();
         assert!(!live.enter(2));
+    }
+
+    #[test]
+    fn orders_wait_up_to_their_limit_and_one_more_is_refused() {
+        let live = LiveCalls::default();
+        let call = CallId::random();
+        let order = || {
+            let (answer, told) = tokio::sync::oneshot::channel();
+            let command = crate::LiveCommand::StopPlaying(crate::SoundKind::Files);
+            drop(told);
+            LiveOrder { call, command, answer }
+        };
+        assert_eq!(live.order(order()), Err(SteerError::NotInProgress));
+        let door = Arc::new(Doorbell::default());
+        live.insert(call, Arc::clone(&door));
+        for _ in 0..MAX_WAITING_ORDERS {
+            assert_eq!(live.order(order()), Ok(()));
+        }
+        assert_eq!(live.order(order()), Err(SteerError::Busy));
+        assert_eq!(door.take_orders().len(), MAX_WAITING_ORDERS);
+        assert_eq!(live.order(order()), Ok(()), "places are given back");
     }
 
     #[test]

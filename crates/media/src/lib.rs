@@ -26,6 +26,7 @@ mod latch;
 mod leg;
 mod listener;
 mod mixer;
+mod overlay;
 mod playout;
 mod ports;
 mod quality;
@@ -49,6 +50,7 @@ pub use leg::{
 };
 pub use listener::{ListenFor, Listener};
 pub use mixer::Mixer;
+pub use overlay::Beneath;
 pub use playout::{
     MAX_QUEUED_ITEMS, Material, PlayId, PlayItem, Playout, PlayoutError, PlayoutEvent, Repeat,
 };

@@ -3,6 +3,7 @@
 
 mod apology;
 mod failure;
+mod transfer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -117,6 +118,8 @@ impl Call {
                 }
             }
             (Activity::New, Input::Start) => self.start(now),
+            (_, Input::Transfer { to, releasing }) => self.transfer(now, &to, releasing),
+            (_, Input::Released { leg }) => self.released(now, leg),
             (_, Input::HangupRequested { end }) => self.end_now(now, end),
             (_, Input::LegAnswered { leg: Leg::A }) => self.a_answered(now),
             (_, Input::Fetched { fetch, result }) => self.fetched(now, fetch, result),
@@ -151,6 +154,14 @@ impl Call {
         }
     }
 
+    /// The leg that A talks with: the one the API means by `bleg`.
+    pub fn partner(&self) -> Option<Leg> {
+        match &self.activity {
+            Activity::Running(running) => running.partner(),
+            _ => None,
+        }
+    }
+
     /// Why the documents of a call that ended for want of one could not be had, for the author; at most
     /// [`FAILURE_MAX`] characters. `None` while the call lives, and when it ended otherwise.
     pub fn failure(&self) -> Option<&str> {
@@ -175,6 +186,10 @@ impl Call {
             Program::Bridge { ring_timeout } => {
                 let bridge = Bridge::start(now, &mut self.session, *ring_timeout);
                 self.activity = Activity::Running(Box::new(bridge));
+            }
+            Program::Transferred(to) => {
+                let to = to.clone();
+                self.load_transfer(now, &to);
             }
             Program::Document(plan) => {
                 let target = target(&plan.answer);

@@ -27,7 +27,7 @@ use crate::document::spec::Spec;
 use crate::document::{DocumentError, Element, Reading, Severity, Source, Words, nearest};
 use crate::effect::Sound;
 use crate::input::Input;
-use crate::leg::End;
+use crate::leg::{End, Leg};
 use crate::session::{Load, Session};
 
 /// A verb's line in the table.
@@ -107,6 +107,17 @@ pub(crate) trait Running: Debug + Send {
     /// Falls silent: A interrupted it.
     fn stop(&mut self, session: &mut Session) {
         let _ = session;
+    }
+
+    /// The leg that A talks with.
+    fn partner(&self) -> Option<Leg> {
+        None
+    }
+
+    /// Lets go of a leg without hanging it up: it has a flow of its own from now on.
+    fn release(&mut self, now: Instant, session: &mut Session, leg: Leg) -> Step {
+        let _ = (now, session, leg);
+        Step::Stay
     }
 
     /// The call ends under it: leaves nothing behind.

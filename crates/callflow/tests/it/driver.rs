@@ -313,7 +313,10 @@ impl Driver {
         };
         match &input {
             Input::LegAnswered { leg } => self.laws.leg_answered(*leg),
-            Input::LegEnded { leg, .. } | Input::LegRefused { leg, .. } => self.laws.leg_ended(*leg),
+            Input::LegEnded { leg, .. }
+            | Input::LegRefused { leg, .. }
+            | Input::Released { leg }
+            | Input::Transfer { releasing: Some(leg), .. } => self.laws.leg_ended(*leg),
             Input::PlaybackDone { playback, .. } => self.laws.playback_done(*playback),
             _ => {}
         }

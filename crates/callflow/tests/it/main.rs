@@ -15,3 +15,4 @@ mod parameters;
 mod properties;
 mod record;
 mod trace;
+mod transfer;

@@ -120,6 +120,8 @@ pub(crate) fn heard(input: &Input) -> String {
         Input::RecordingDone { recording, result } => {
             format!("RecordingDone #{} {} {} ms", recording.0, result.reason.as_str(), result.duration_ms)
         }
+        Input::Transfer { to, releasing } => format!("Transfer {} releasing={releasing:?}", to.url),
+        Input::Released { leg } => format!("Released {leg:?}"),
         Input::HangupRequested { end } => format!("HangupRequested ({})", ended(end)),
         Input::Start => "Start".to_owned(),
         Input::Deadline => "Deadline".to_owned(),

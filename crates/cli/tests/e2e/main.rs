@@ -26,6 +26,7 @@ mod refusals;
 mod routing;
 mod scripts;
 mod stage;
+mod steering;
 mod thousand_trunks;
 mod trunk_calls;
 mod walls;

@@ -10,7 +10,7 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tandem_media::{ListenFor, PlayItem};
+use tandem_media::{Beneath, ListenFor, PlayId, PlayItem};
 use tokio::sync::{mpsc, oneshot};
 
 use super::event::MediaEvent;
@@ -50,6 +50,7 @@ pub(super) enum LegCommand {
     StopRecording(RecordName),
     PauseRecording(RecordName, Recorded),
     Report(oneshot::Sender<LegReport>),
+    TellTo(mpsc::Sender<MediaEvent>),
 }
 
 /// What concerns the leg's media state, which exists from the first configuration on.
@@ -57,6 +58,8 @@ pub(super) enum LegCommand {
 pub(super) enum MediaCommand {
     StartPlayout,
     Play(Box<PlayItem>),
+    Overlay(Box<PlayItem>, Beneath),
+    Stop(PlayId),
     StopPlayback,
     SendDigits(Box<str>),
     DetectInband(bool),

@@ -163,6 +163,19 @@ enum Weight {
 }
 
 impl MediaEvent {
+    /// The leg it happened on.
+    pub fn leg(&self) -> MediaKey {
+        match self {
+            Self::Digit { leg, .. }
+            | Self::DigitsSent { leg, .. }
+            | Self::PlaybackDone { leg, .. }
+            | Self::FirstPacket { leg, .. }
+            | Self::RemoteLatched { leg, .. }
+            | Self::MediaTimeout { leg }
+            | Self::RecordingDone { leg, .. } => *leg,
+        }
+    }
+
     fn weight(&self) -> Weight {
         match self {
             Self::FirstPacket { .. } | Self::RemoteLatched { .. } => Weight::Note,

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tandem_media::energy::Tone;
 use tandem_media::{
-    LatchPolicy, ListenFor, Material, Negotiated, PlayId, PlayItem, RecordFormat, Repeat, Start,
+    Beneath, LatchPolicy, ListenFor, Material, Negotiated, PlayId, PlayItem, RecordFormat, Repeat, Start,
 };
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Closing, Command, LegCommand, MediaCommand};
+use super::event::MediaEvent;
 use super::plane::{MediaKey, MediaPlane};
 use super::report::LegReport;
 
@@ -161,6 +162,16 @@ impl RtpLeg {
         self.play(PlayItem { id: play, material: Material::Silence(length), repeat: Repeat::ONCE })
     }
 
+    /// Plays a sound over what the leg hears otherwise, which goes on beneath it.
+    pub fn overlay(&self, item: PlayItem, beneath: Beneath) -> Result<(), CommandError> {
+        self.media(MediaCommand::Overlay(Box::new(item), beneath))
+    }
+
+    /// Drops one sound, queued or over the queue; nothing happens when it has ended.
+    pub fn stop(&self, play: PlayId) -> Result<(), CommandError> {
+        self.media(MediaCommand::Stop(play))
+    }
+
     /// Drops everything queued and playing: each item ends as [`super::PlayEnd::Cleared`].
     pub fn stop_playback(&self) -> Result<(), CommandError> {
         self.media(MediaCommand::StopPlayback)
@@ -210,6 +221,11 @@ impl RtpLeg {
     /// Interrupts a recording, or lets it go on. What was said meanwhile is not in the file, not even as silence.
     pub fn pause_recording(&self, name: RecordName, recorded: Recorded) -> Result<(), CommandError> {
         self.command(LegCommand::PauseRecording(name, recorded))
+    }
+
+    /// Events of this leg and of its recordings go there from now on: another session has it.
+    pub fn tell_to(&self, events: mpsc::Sender<MediaEvent>) -> Result<(), CommandError> {
+        self.command(LegCommand::TellTo(events))
     }
 
     /// Current figures; `None` if the worker is overloaded or gone.

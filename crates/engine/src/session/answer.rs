@@ -76,6 +76,7 @@ impl Session {
     pub(super) fn acknowledge(&mut self, position: usize) {
         let Some(leg) = self.legs.get_mut(position).filter(|leg| leg.stage == Stage::Talking) else { return };
         let body = std::mem::take(&mut leg.ack_body);
+        leg.acknowledged = true;
         if let Some(sip) = leg.sip() {
             // Hung up meanwhile, or A itself, which called us: there is nothing to acknowledge.
             let _ = self.shard.command(|endpoint, now| endpoint.acknowledge(now, sip, &body));

@@ -19,6 +19,7 @@ use super::leg::{Branch, Leg, Stage};
 use super::meter::Meter;
 use super::negotiate::{Audio, AudioError, PeerPlace, codecs_relayed};
 use super::record::Record;
+use super::steer::LiveSounds;
 use super::{Mailbox, Session, Unstarted, audio_id};
 use crate::config::host_text;
 use crate::handle::Origination;
@@ -58,7 +59,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    fn new(shard: &Rc<Shard>) -> Self {
+    pub(super) fn new(shard: &Rc<Shard>) -> Self {
         Self { shard: Rc::clone(shard), calls: Vec::new(), sip_call_ids: Vec::new(), sips: Vec::new() }
     }
 
@@ -78,6 +79,16 @@ impl Seat {
     pub(super) fn add_trace(&mut self, sip_call_id: &str, call: CallId) {
         if self.shard.trace_call_id(sip_call_id, call) {
             self.sip_call_ids.push(sip_call_id.to_owned());
+        }
+    }
+
+    /// Takes over a call and its SIP leg from another session's seat.
+    pub(super) fn take_over(&mut self, from: &mut Self, call: CallId, sip: &[LegId], mailbox: &Rc<Mailbox>) {
+        from.calls.retain(|kept| *kept != call);
+        self.add_call(call, mailbox);
+        for sip in sip {
+            from.sips.retain(|kept| kept != sip);
+            self.add_sip(*sip, mailbox);
         }
     }
 
@@ -219,7 +230,7 @@ pub(crate) async fn run_originated(shard: Rc<Shard>, origination: Origination) {
 }
 
 impl Session {
-    fn empty(
+    pub(super) fn empty(
         shard: Rc<Shard>,
         mailbox: Rc<Mailbox>,
         seat: Seat,
@@ -237,6 +248,8 @@ impl Session {
             admitted_routes: Vec::<Route>::new(),
             max_forwards: MAX_FORWARDS,
             sounds: Vec::new(),
+            live_sounds: LiveSounds::default(),
+            moved: Vec::new(),
             work: FuturesUnordered::new(),
             finished: None,
             settling: false,

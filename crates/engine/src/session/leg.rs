@@ -75,6 +75,8 @@ pub(crate) struct Leg {
     pub(crate) audio: Audio,
     /// The SDP its ACK has to carry: our answer, when the 2xx made the offer.
     pub(crate) ack_body: Vec<u8>,
+    /// Its own call's answer is durable, and it has got its ACK.
+    pub(crate) acknowledged: bool,
     pub(crate) media: Option<RtpLeg>,
     pub(crate) place: PeerPlace,
     /// Digits being sent, for the fall back to INFO.
@@ -105,6 +107,7 @@ impl Leg {
             cancel_deadline: None,
             audio: Audio::new(audio_id),
             ack_body: Vec::new(),
+            acknowledged: false,
             media: None,
             place: PeerPlace::Public,
             dialling_digits: String::new(),

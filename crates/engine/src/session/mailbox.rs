@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tandem_sip::{Event, LegId};
 
+use super::signals::leg_of;
 use crate::live::Doorbell;
 
 /// Digits (INFO) that may wait.
@@ -86,6 +87,17 @@ impl Mailbox {
             Class::Latched(..) => {}
         }
         Some(event)
+    }
+
+    /// Takes what waits for one SIP leg, oldest first.
+    pub(crate) fn take_of(&self, sip: LegId) -> Vec<Event> {
+        let (of_it, rest): (VecDeque<_>, VecDeque<_>) =
+            self.events.take().into_iter().partition(|event| leg_of(event) == Some(sip));
+        let count = |class: fn(Class) -> bool| rest.iter().filter(|event| class(self::class(event))).count();
+        self.digits.set(count(|class| class == Class::Digit));
+        self.rest.set(count(|class| class == Class::Rest));
+        self.events.replace(rest);
+        of_it.into()
     }
 
     /// Events turned away so far.

@@ -74,6 +74,13 @@ impl Meter {
         Demand::Extend(elapsed.as_secs())
     }
 
+    /// Whoever asked the store will not hear its answer: it is asked again.
+    pub(crate) fn forget_answer(&mut self, now: Instant) {
+        if self.ask == Ask::Pending {
+            self.ask = Ask::After(now);
+        }
+    }
+
     /// The store's answer; `None` when it could not be asked.
     pub(crate) fn answer(&mut self, now: Instant, extension: Option<Extension>) {
         match extension {

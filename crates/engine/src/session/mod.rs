@@ -24,6 +24,8 @@ mod record;
 mod recordings;
 mod signals;
 mod sounds;
+mod steer;
+mod transfer;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -42,7 +44,7 @@ use tandem_sip::LegId;
 use tokio::sync::mpsc;
 use tokio::time::Instant as TokioInstant;
 
-use crate::rtp::{LegReport, MediaEvent};
+use crate::rtp::{LegReport, MediaEvent, MediaKey};
 use crate::shard::Shard;
 
 pub(crate) use begin::{Incoming, NatGuess, run_inbound, run_originated};
@@ -66,6 +68,10 @@ enum Done {
     Prepared(PlaybackId),
     SoundReady {
         playback: PlaybackId,
+        result: Result<Arc<Clip>, SoundError>,
+    },
+    LiveSoundReady {
+        playbacks: Vec<PlaybackId>,
         result: Result<Arc<Clip>, SoundError>,
     },
     LegDecided {
@@ -121,6 +127,9 @@ pub(crate) struct Session {
     ring_timeout: Duration,
     max_forwards: u8,
     sounds: Vec<Playing>,
+    live_sounds: steer::LiveSounds,
+    /// Legs that have a session of their own, and where what is still told of them goes.
+    moved: Vec<(MediaKey, mpsc::Sender<MediaEvent>)>,
     work: FuturesUnordered<Work>,
     finished: Option<End>,
     /// A's record has been handed to the store.
@@ -176,7 +185,8 @@ impl Session {
             Some(record.ended?.instant + grace)
         });
         let legs = legs.into_iter().chain(unsettled).min();
-        [flow, ringing, legs, settle].into_iter().flatten().min()
+        let sounds = self.live_sounds.deadline();
+        [flow, ringing, legs, settle, sounds].into_iter().flatten().min()
     }
 
     /// Tells the call flow.
@@ -194,6 +204,11 @@ impl Session {
             self.on_sip(event);
             self.perform();
         }
+        // After what had happened before them.
+        for order in self.mailbox.door().take_orders() {
+            self.on_order(order);
+            self.perform();
+        }
     }
 
     fn on_deadline(&mut self) {
@@ -204,6 +219,7 @@ impl Session {
         if self.finished.is_none() && self.unstarted.as_ref().is_some_and(|call| call.ring_deadline <= now) {
             self.end_a(End::new(HangupCause::RingTimeout, HangupSource::Vobiz));
         }
+        self.end_live_sounds_due(now);
         for position in 0..self.legs.len() {
             if self.legs[position].deadline().is_some_and(|at| at <= now) {
                 self.on_leg_deadline(position, now);

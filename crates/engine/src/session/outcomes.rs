@@ -16,6 +16,7 @@ impl Session {
             Done::Fetched { fetch, result } => self.tell(Input::Fetched { fetch, result }),
             Done::Prepared(preparation) => self.tell(Input::Prepared { preparation }),
             Done::SoundReady { playback, result } => self.on_sound_ready(playback, result),
+            Done::LiveSoundReady { playbacks, result } => self.on_live_sound_ready(&playbacks, result),
             Done::LegDecided { leg, decision } => self.on_leg_decided(leg, *decision),
             Done::AnswerStored(stored) => self.on_answer_stored(stored),
             Done::LegAnswerStored { call, result } => {

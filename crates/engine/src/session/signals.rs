@@ -247,7 +247,7 @@ impl Session {
     }
 }
 
-fn leg_of(event: &Event) -> Option<LegId> {
+pub(super) fn leg_of(event: &Event) -> Option<LegId> {
     match event {
         Event::Ringing { leg, .. }
         | Event::Progress { leg, .. }

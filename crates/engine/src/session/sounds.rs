@@ -142,6 +142,12 @@ impl Session {
 
     /// The media plane noticed something.
     pub(super) fn on_media(&mut self, event: MediaEvent) {
+        if let Some((_, session)) = self.moved.iter().find(|(moved, _)| *moved == event.leg()) {
+            if session.try_send(event).is_err() {
+                tracing::warn!(call_id = %self.call_id(), "an event of a moved leg found no place");
+            }
+            return;
+        }
         match event {
             MediaEvent::Digit { leg, digit } => {
                 if let Some(position) = self.position_of_media(leg) {
@@ -154,7 +160,9 @@ impl Session {
                     PlayEnd::Cleared => PlaybackOutcome::Stopped,
                     PlayEnd::Refused(error) => PlaybackOutcome::Failed(error.to_string()),
                 };
-                self.playback_over(PlaybackId(play.0), outcome);
+                if !self.live_sound_over(PlaybackId(play.0), &outcome) {
+                    self.playback_over(PlaybackId(play.0), outcome);
+                }
             }
             MediaEvent::DigitsSent { leg, refused } => {
                 if let Some(position) = self.position_of_media(leg) {

@@ -24,6 +24,8 @@ mod recordings;
 #[cfg(test)]
 mod sipp;
 #[cfg(test)]
+mod steer;
+#[cfg(test)]
 mod tcp;
 #[cfg(test)]
 mod tls;

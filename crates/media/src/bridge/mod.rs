@@ -102,6 +102,11 @@ impl Bridge {
         to: &mut MediaLeg,
     ) -> Result<usize, RelayDrop> {
         if !to.may_relay(now) {
+            if let PayloadKind::Audio(codec) = incoming.kind
+                && let Some(law) = codec.law()
+            {
+                to.overhear(law, incoming.payload(buffer));
+            }
             if let Some(queue) = &mut self.repacketiser {
                 queue.clear();
             }

@@ -255,3 +255,59 @@ fn a_leg_on_hold_hears_nothing() {
     b.renegotiate(start, Negotiated { direction: Direction::SendRecv, ..held });
     assert_eq!(pass(&mut bridge, start, datagram(audio(2, 160), &[2; 160]), &mut a, &mut b).len(), 1);
 }
+
+#[test]
+fn a_sound_over_a_conversation_is_mixed_with_it_or_takes_its_place() {
+    use crate::energy::{Tone, level_dbfs, tone_dbfs};
+    use crate::overlay::Beneath;
+
+    let ulaw = PayloadMap::PCMU_101;
+    for beneath in [Beneath::Mixed, Beneath::Silenced] {
+        let began = origin();
+        let (mut from, mut to) = (leg(began, ulaw, 20), leg(began, ulaw, 20));
+        let mut bridge = Bridge::new();
+        let speech = Tone::Sine { hz: 400, level_dbfs: -20 }.samples(Duration::from_secs(1));
+        let item = PlayItem {
+            id: PlayId(1),
+            material: Material::Tone(Tone::Sine { hz: 1_000, level_dbfs: -20 }, Duration::from_millis(400)),
+            repeat: Repeat::ONCE,
+        };
+        let (mut beneath_heard, mut after_heard) = (Vec::new(), Vec::new());
+        for packet in 0..50_u64 {
+            let now = after(began, packet * 20);
+            if packet == 10 {
+                to.overlay(now, item.clone(), beneath).unwrap();
+            }
+            let payload: Vec<u8> = speech
+                .chunks(160)
+                .nth(packet as usize)
+                .unwrap()
+                .iter()
+                .map(|it| Law::Ulaw.encode(*it))
+                .collect();
+            let header = audio(packet as u16, packet as u32 * 160);
+            let mut sent = pass(&mut bridge, now, datagram(header, &payload), &mut from, &mut to);
+            let mut buffer = [0; MAX_DATAGRAM];
+            while let Some(len) = to.tick(now, &mut buffer) {
+                let packet = Packet::parse(&buffer[..len]).unwrap();
+                sent.push((packet.header, packet.payload(&buffer[..len]).to_vec()));
+            }
+            let heard = sent.iter().flat_map(|(_, payload)| payload.iter().map(|it| Law::Ulaw.decode(*it)));
+            match packet {
+                14..=28 => beneath_heard.extend(heard),
+                35.. => after_heard.extend(heard),
+                _ => {}
+            }
+        }
+        let of = |hz| tone_dbfs(&beneath_heard, hz);
+        assert!((of(1_000.0) + 20.0).abs() < 1.5, "{beneath:?}: the sound at {} dBFS", of(1_000.0));
+        match beneath {
+            Beneath::Mixed => {
+                assert!((of(400.0) + 20.0).abs() < 1.5, "the conversation at {} dBFS", of(400.0))
+            }
+            Beneath::Silenced => assert!(of(400.0) < -45.0, "the conversation at {} dBFS", of(400.0)),
+        }
+        assert!((level_dbfs(&after_heard) + 20.0).abs() < 1.0, "relaying goes on afterwards");
+        assert!(after_heard.len() >= 160 * 14, "{} samples", after_heard.len());
+    }
+}

@@ -24,6 +24,7 @@ use crate::dtmf::{DigitEvent, DtmfSender, EventReceiver};
 use crate::g711::Law;
 use crate::latch::Latch;
 use crate::listener::Listener;
+use crate::overlay::Overlay;
 use crate::playout::Playout;
 use crate::receiver::RtpReceiver;
 use crate::repacketise::PTIME_MS;
@@ -53,6 +54,7 @@ pub struct MediaLeg {
     /// The next playout frame is due then: an absolute 20 ms (or ptime) grid.
     next_frame_at: Instant,
     playout: Option<Box<Playout>>,
+    overlay: Option<Box<Overlay>>,
     dialler: Option<Box<DtmfSender>>,
     listening: Option<Box<Listening>>,
     inband_event: Option<DigitEvent>,
@@ -79,6 +81,7 @@ impl MediaLeg {
             rejected: 0,
             next_frame_at: now,
             playout: None,
+            overlay: None,
             dialler: None,
             listening: None,
             inband_event: None,
@@ -119,6 +122,15 @@ impl MediaLeg {
     pub fn poll(&mut self, now: Instant) -> Option<LegEvent> {
         if let Some(event) = self.playout.as_mut().and_then(|playout| playout.poll()) {
             return Some(event.into());
+        }
+        if let Some(overlay) = &mut self.overlay {
+            let event = overlay.poll();
+            if !overlay.is_busy() && !overlay.has_events() {
+                self.overlay = None;
+            }
+            if let Some(event) = event {
+                return Some(event.into());
+            }
         }
         if let Some(event) = self.inband_event.take().or_else(|| self.events.poll(now)) {
             return Some(LegEvent::Digit(event));
@@ -187,6 +199,7 @@ impl MediaLeg {
             || self.inband_event.is_some()
             || self.listener().is_some_and(Listener::is_ready)
             || self.playout.as_ref().is_some_and(|playout| playout.has_events())
+            || self.overlay.as_ref().is_some_and(|overlay| overlay.has_events())
     }
 
     /// The law we send in, if it is one.

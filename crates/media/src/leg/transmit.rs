@@ -5,10 +5,15 @@ use std::time::{Duration, Instant};
 use super::{Incoming, MediaLeg};
 use crate::bridge::RelayDrop;
 use crate::dtmf::{DigitsError, DtmfSender};
+use crate::g711::Law;
+use crate::overlay::{Beneath, Overlay};
 use crate::playout::{PlayId, PlayItem, PlayoutError};
 use crate::repacketise::PTIME_MS;
 use crate::rtp::HEADER_LEN;
 use crate::sender::SourceKind;
+
+/// Samples of the longest packet.
+const MAX_FRAME: usize = *PTIME_MS.end() as usize * 8;
 
 /// A worker later than this starts the grid again from now instead of bursting.
 const MAX_LAG: Duration = Duration::from_millis(200);
@@ -26,22 +31,53 @@ impl MediaLeg {
         playout.push(item)
     }
 
+    /// Plays a sound over whatever the leg hears otherwise: other legs and its own queue.
+    pub fn overlay(&mut self, now: Instant, item: PlayItem, beneath: Beneath) -> Result<(), PlayoutError> {
+        if self.law().is_none() {
+            return Err(PlayoutError::Codec);
+        }
+        if !self.is_playing() {
+            self.next_frame_at = self.next_frame_at.max(now);
+        }
+        self.overlay.get_or_insert_with(|| Box::new(Overlay::new(beneath))).push(item, beneath)
+    }
+
     /// Drops everything queued and playing, at once; the ids come back as
-    /// [`LegEvent::PlayoutCleared`](super::LegEvent::PlayoutCleared).
+    /// [`LegEvent::PlayoutCleared`](super::LegEvent::PlayoutCleared). A sound over it goes on.
     pub fn clear_playout(&mut self) {
         if let Some(playout) = &mut self.playout {
             playout.clear();
         }
     }
 
-    /// Drops one item, playing or waiting; false if it is not there.
+    /// Drops every sound, those over the queue as well.
+    pub fn clear_sounds(&mut self) {
+        self.clear_playout();
+        if let Some(overlay) = &mut self.overlay {
+            overlay.clear();
+        }
+    }
+
+    /// Drops one item, playing or waiting, in the queue or over it; false if it is not there.
     pub fn stop_playout(&mut self, id: PlayId) -> bool {
         self.playout.as_mut().is_some_and(|playout| playout.remove(id))
+            || self.overlay.as_mut().is_some_and(|overlay| overlay.remove(id))
     }
 
     /// Whether something is queued or playing.
     pub fn is_playing(&self) -> bool {
-        self.playout.as_ref().is_some_and(|playout| playout.is_busy())
+        self.playout.as_ref().is_some_and(|playout| playout.is_busy()) || self.is_overlaid()
+    }
+
+    fn is_overlaid(&self) -> bool {
+        self.overlay.as_ref().is_some_and(|overlay| overlay.is_busy())
+    }
+
+    /// What another leg says and may not be relayed because a sound lies over it.
+    pub(crate) fn overhear(&mut self, law: Law, payload: &[u8]) {
+        if let Some(overlay) = self.overlay.as_mut().filter(|overlay| overlay.is_busy()) {
+            overlay.overhear(law, payload);
+        }
     }
 
     /// Dials `digits` (`0-9*#A-D`, `w` half a second, `W` a second) as telephone-events.
@@ -150,8 +186,7 @@ impl MediaLeg {
             }
             let at = if now - due > MAX_LAG { now } else { due };
             let frame = out.get_mut(HEADER_LEN..HEADER_LEN + samples)?;
-            let heard = self.playout.as_mut().is_some_and(|playout| playout.fill(law, frame));
-            if !heard {
+            if !self.next_playout_frame(law, frame) {
                 return None;
             }
             self.next_frame_at = at + self.ptime();
@@ -159,6 +194,23 @@ impl MediaLeg {
                 return self.finish_packet(at, SourceKind::Playout, samples, out);
             }
         }
+    }
+}
+
+/// Frames of our own.
+impl MediaLeg {
+    fn next_playout_frame(&mut self, law: Law, frame: &mut [u8]) -> bool {
+        let above =
+            self.overlay.as_ref().filter(|overlay| overlay.is_busy()).map(|overlay| overlay.beneath());
+        let own = self.playout.as_mut().filter(|_| above != Some(Beneath::Silenced));
+        let heard = own.is_some_and(|playout| playout.fill(law, frame));
+        let (Some(overlay), Some(_)) = (&mut self.overlay, above) else { return heard };
+        if !heard {
+            frame.fill(law.silence());
+        }
+        let mut room = [0; MAX_FRAME];
+        let Some(room) = room.get_mut(..frame.len()) else { return heard };
+        overlay.lay(law, frame, room) || heard
     }
 }
 

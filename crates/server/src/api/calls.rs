@@ -8,6 +8,7 @@ mod actions;
 pub(super) mod claim;
 mod fire;
 mod order;
+mod steering;
 mod waiting;
 
 use std::time::Duration;
@@ -36,9 +37,10 @@ const QUEUED_MAX: usize = 20;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .route("/Account/{auth_id}/Call", get(list).post(make))
-        .route("/Account/{auth_id}/Call/{call_uuid}", get(read).post(actions::transfer).delete(hang_up))
+        .route("/Account/{auth_id}/Call/{call_uuid}", get(read).post(steering::transfer).delete(hang_up))
         .route("/Account/{auth_id}/Request/{call_uuid}", delete(hang_up))
         .merge(actions::routes())
+        .merge(steering::routes())
 }
 
 fn not_found() -> ApiError {

@@ -187,6 +187,21 @@ impl Running for Fork {
         }
     }
 
+    fn partner(&self) -> Option<Leg> {
+        match self.phase {
+            Phase::Bridged { winner, .. } => Some(winner),
+            Phase::Ringing { .. } | Phase::Connecting { .. } => None,
+        }
+    }
+
+    fn release(&mut self, now: Instant, session: &mut Session, leg: Leg) -> Step {
+        if self.find(leg).is_none() {
+            return Step::Stay;
+        }
+        self.leg_ended(now, session, leg, End::new(HangupCause::NormalHangup, HangupSource::ApiRequest));
+        self.go_on_if_over(session)
+    }
+
     fn abandon(&mut self, now: Instant, session: &mut Session, end: End) {
         let talk = End::new(HangupCause::NormalHangup, end.source);
         let (answered, ringing) = match self.phase {

@@ -86,6 +86,10 @@ impl Recording {
         &self.events
     }
 
+    pub(super) fn tell_to(&mut self, events: mpsc::Sender<MediaEvent>) {
+        self.events = events;
+    }
+
     /// Places one packet's audio.
     pub(super) fn place(&mut self, frame: &Frame) {
         if self.going == Recorded::Pause {

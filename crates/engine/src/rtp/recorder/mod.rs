@@ -54,6 +54,7 @@ struct Beginning {
 enum Order {
     Begin(Box<Beginning>),
     Frame(Frame),
+    TellTo { id: RecordingId, events: mpsc::Sender<MediaEvent> },
     Pause { id: RecordingId, at: Instant, recorded: Recorded },
     End { id: RecordingId, at: Instant, stop: RecordStop, frames_dropped: u64 },
 }
@@ -109,6 +110,11 @@ impl RecorderQueue {
     /// Interrupts a recording, or lets it go on.
     pub(super) fn pause(&self, at: Instant, id: RecordingId, recorded: Recorded) {
         self.shared.lock().orders.push(Order::Pause { id, at, recorded });
+    }
+
+    /// Its end is told there.
+    pub(super) fn tell_to(&self, id: RecordingId, events: mpsc::Sender<MediaEvent>) {
+        self.shared.lock().orders.push(Order::TellTo { id, events });
     }
 
     /// Ends a recording; one that ended by itself is not there any more.

@@ -113,6 +113,11 @@ impl Recorder {
                     recording.place(&frame);
                 }
             }
+            Order::TellTo { id, events } => {
+                if let Some(recording) = self.active.get_mut(&id) {
+                    recording.tell_to(events);
+                }
+            }
             Order::Pause { id, at, recorded } => {
                 if let Some(recording) = self.active.get_mut(&id) {
                     recording.pause(at, recorded);

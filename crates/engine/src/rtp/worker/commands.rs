@@ -72,6 +72,7 @@ impl Worker {
             LegCommand::PauseRecording(name, recorded) => {
                 leg.pause_recording(now, name, recorded, &self.recorder);
             }
+            LegCommand::TellTo(events) => leg.tell_to(events, &self.recorder),
             LegCommand::Report(to) => {
                 // A session that no longer waits is no error.
                 let _ = to.send(leg.report());
@@ -185,7 +186,7 @@ impl Worker {
         let Some(mut leg) = self.legs.try_remove(slot) else { return };
         leg.cancel_waiting(&mut self.outbox);
         if let Some(media) = &mut leg.media {
-            media.clear_playout();
+            media.clear_sounds();
             if let Some(len) = media.rtcp_bye(now, &mut *self.buffer) {
                 leg.transmit_rtcp(self.buffer.get(..len).unwrap_or_default());
             }
@@ -211,6 +212,14 @@ fn carry_out(now: Instant, leg: MediaKey, media: &mut MediaLeg, command: MediaCo
         MediaCommand::StopPlayback => media.clear_playout(),
         MediaCommand::DetectInband(detect) => media.detect_inband(detect),
         MediaCommand::ListenFor(wanted) => media.listen_for(now, wanted),
+        MediaCommand::Stop(play) => {
+            media.stop_playout(play);
+        }
+        MediaCommand::Overlay(item, beneath) => {
+            let play = item.id;
+            let refused = media.overlay(now, *item, beneath).err()?;
+            return Some(MediaEvent::PlaybackDone { leg, play, end: PlayEnd::Refused(refused) });
+        }
         MediaCommand::Play(item) => {
             let play = item.id;
             let refused = media.play(now, *item).err()?;
@@ -227,7 +236,7 @@ fn carry_out(now: Instant, leg: MediaKey, media: &mut MediaLeg, command: MediaCo
 /// What to tell of a command that came before the first configuration and found no room.
 fn refusal(leg: MediaKey, command: &MediaCommand) -> Option<MediaEvent> {
     match command {
-        MediaCommand::Play(item) => Some(MediaEvent::PlaybackDone {
+        MediaCommand::Play(item) | MediaCommand::Overlay(item, _) => Some(MediaEvent::PlaybackDone {
             leg,
             play: item.id,
             end: PlayEnd::Refused(PlayoutError::QueueFull),
@@ -236,6 +245,7 @@ fn refusal(leg: MediaKey, command: &MediaCommand) -> Option<MediaEvent> {
             Some(MediaEvent::DigitsSent { leg, refused: Some(DigitsError::TooMany) })
         }
         MediaCommand::StartPlayout
+        | MediaCommand::Stop(_)
         | MediaCommand::StopPlayback
         | MediaCommand::DetectInband(_)
         | MediaCommand::ListenFor(_) => None,

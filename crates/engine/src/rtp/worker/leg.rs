@@ -138,7 +138,7 @@ impl Leg {
     pub(super) fn cancel_waiting(&mut self, outbox: &mut Outbox) {
         for command in std::mem::take(&mut self.waiting) {
             match command {
-                MediaCommand::Play(item) => {
+                MediaCommand::Play(item) | MediaCommand::Overlay(item, _) => {
                     let end = PlayEnd::Cleared;
                     self.tell(outbox, MediaEvent::PlaybackDone { leg: self.key, play: item.id, end });
                 }
@@ -151,6 +151,14 @@ impl Leg {
         if outbox.send(&self.events, event) == Delivery::Dropped {
             self.events_dropped += 1;
         }
+    }
+
+    /// Another session has this leg.
+    pub(super) fn tell_to(&mut self, events: mpsc::Sender<MediaEvent>, recorder: &RecorderQueue) {
+        for tapped in &self.recordings {
+            recorder.tell_to(tapped.id, events.clone());
+        }
+        self.events = events;
     }
 
     /// Notes an accepted RTP packet: counters, first packet, a destination learned from it.

@@ -26,6 +26,8 @@ pub(crate) struct Heard {
     pub(crate) loud: usize,
     /// The last audio payload type.
     pub(crate) payload_type: u8,
+    /// The last audio payload.
+    pub(crate) last: Vec<u8>,
     /// telephone-event codes, once per event.
     pub(crate) digits: Vec<u8>,
     last_event: Option<u32>,
@@ -177,6 +179,7 @@ impl Shared {
             } else {
                 heard.packets += 1;
                 heard.payload_type = payload_type;
+                heard.last = buffer[HEADER..length].to_vec();
                 let silent = |byte: &u8| matches!(byte, 0xff | 0x7f | 0xd5 | 0x55);
                 heard.loud += usize::from(!buffer[HEADER..length].iter().all(silent));
             }

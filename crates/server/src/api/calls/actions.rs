@@ -1,5 +1,4 @@
-//! What steers a call that lives (REST reference §10.3): transfer, play, speak, digits, recording, streams. None of it is
-//! built; every parameter is read and refused as it will be, then the call is looked for, then a sentence says what is missing.
+//! What is not built of steering a call that lives (REST reference §10.3): recording and streams. Every parameter is read and refused as it will be, then the call is looked for, then a sentence says what is missing.
 //! A client learns from it everything but that.
 
 use axum::extract::{Path, State};
@@ -13,13 +12,7 @@ use crate::api::lenient::{Fields, invalid};
 use crate::api::{ApiError, AppState, Posted, Query, Routes, not_built};
 use crate::auth::Scoped;
 
-const LEGS: [&str; 3] = ["aleg", "bleg", "both"];
-/// Sounds of one request.
-const URLS_MAX: usize = 100;
 const URL_MAX: usize = 2_048;
-/// Characters of a text to be spoken, of digits to be sent.
-const TEXT_MAX: usize = 3_000;
-const DIGITS_MAX: usize = 255;
 const WORD_MAX: usize = 64;
 /// A day, seconds.
 const DAY_S: u64 = 86_400;
@@ -30,9 +23,6 @@ const CONTENT_TYPES: [&str; 4] =
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/Account/{auth_id}/Call/{call_uuid}/Play", post(play).delete(stop_play))
-        .route("/Account/{auth_id}/Call/{call_uuid}/Speak", post(speak).delete(stop_speak))
-        .route("/Account/{auth_id}/Call/{call_uuid}/DTMF", post(digits))
         .route("/Account/{auth_id}/Call/{call_uuid}/Record", post(record).delete(stop_record))
         .route(
             "/Account/{auth_id}/Call/{call_uuid}/Stream",
@@ -51,152 +41,6 @@ async fn on_call(state: &AppState, scoped: &Scoped, id: &str, operation: &str) -
         Ok(_) => not_found(),
         Err(error) => error.into(),
     }
-}
-
-/// Which legs of a call are meant.
-fn legs(fields: &mut Fields, names: &[&'static str]) -> &'static str {
-    fields.word(names, &LEGS).value().unwrap_or("aleg")
-}
-
-/// Transfer a live call to other documents.
-pub(super) async fn transfer(
-    State(state): State<AppState>,
-    scoped: Scoped,
-    Path((_, id)): Path<(String, String)>,
-    Posted { value: mut fields, .. }: Posted<Fields>,
-) -> ApiError {
-    if let Err(error) = read_transfer(&mut fields) {
-        return error;
-    }
-    on_call(&state, &scoped, &id, "Transferring a live call").await
-}
-
-fn read_transfer(fields: &mut Fields) -> Result<(), ApiError> {
-    let legs = legs(fields, &["legs"]);
-    let wanted = [("aleg_url", "aleg_method", legs != "bleg"), ("bleg_url", "bleg_method", legs != "aleg")];
-    for (url, method, is_wanted) in wanted {
-        fields.method(&[method]);
-        if is_wanted {
-            fields.required_url(&[url]);
-        } else {
-            fields.url(&[url]);
-        }
-    }
-    fields.check_sentence()
-}
-
-/// Play audio into a live call.
-async fn play(
-    State(state): State<AppState>,
-    scoped: Scoped,
-    Path((_, id)): Path<(String, String)>,
-    Posted { value: mut fields, .. }: Posted<Fields>,
-) -> ApiError {
-    if let Err(error) = read_play(&mut fields) {
-        return error;
-    }
-    on_call(&state, &scoped, &id, "Playing audio into a live call").await
-}
-
-/// `urls` is one, several with commas between them, or an array (REST reference §21 row 34).
-fn read_play(fields: &mut Fields) -> Result<(), ApiError> {
-    let urls: Vec<String> = match fields.raw(&["urls"]) {
-        Some(Value::Array(items)) => {
-            items.iter().map(|item| item.as_str().unwrap_or_default().trim().to_owned()).collect()
-        }
-        Some(Value::String(text)) => text.split(',').map(|url| url.trim().to_owned()).collect(),
-        None | Some(Value::Null) => Vec::new(),
-        Some(_) => vec![String::new()],
-    };
-    let is_url = |url: &String| {
-        url.len() <= URL_MAX
-            && url
-                .parse::<http::Uri>()
-                .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
-    };
-    if urls.iter().all(String::is_empty) {
-        fields.refuse("urls", "This field is required");
-    } else if urls.len() > URLS_MAX {
-        fields.refuse("urls", format!("Must be at most {URLS_MAX} URLs"));
-    } else if !urls.iter().all(is_url) {
-        fields.refuse("urls", "Enter a valid URL");
-    }
-    fields.number(&["length"], 0, DAY_S);
-    legs(fields, &["legs"]);
-    fields.flag(&["loop"]);
-    fields.flag(&["mix"]);
-    fields.check_sentence()
-}
-
-async fn stop_play(
-    State(state): State<AppState>,
-    scoped: Scoped,
-    Path((_, id)): Path<(String, String)>,
-) -> ApiError {
-    on_call(&state, &scoped, &id, "Playing audio into a live call").await
-}
-
-/// Speak into a live call.
-async fn speak(
-    State(state): State<AppState>,
-    scoped: Scoped,
-    Path((_, id)): Path<(String, String)>,
-    Posted { value: mut fields, .. }: Posted<Fields>,
-) -> ApiError {
-    if let Err(error) = read_speak(&mut fields) {
-        return error;
-    }
-    on_call(&state, &scoped, &id, "Speaking into a live call").await
-}
-
-/// One client writes the voice into `length`: whatever stands there is let be.
-fn read_speak(fields: &mut Fields) -> Result<(), ApiError> {
-    fields.required(&["text"], TEXT_MAX);
-    let voice = fields.text(&["voice"], WORD_MAX).value();
-    let is_known = |voice: &str| {
-        ["WOMAN", "MAN"].iter().any(|known| known.eq_ignore_ascii_case(voice)) || voice.starts_with("Polly.")
-    };
-    if voice.is_some_and(|voice| !is_known(&voice)) {
-        fields.refuse("voice", "Must be WOMAN, MAN or a Polly voice");
-    }
-    fields.text(&["language"], WORD_MAX);
-    fields.text(&["type"], WORD_MAX);
-    legs(fields, &["legs"]);
-    fields.flag(&["loop"]);
-    fields.flag(&["mix"]);
-    fields.url(&["callback_url"]);
-    fields.method(&["callback_method"]);
-    fields.check_sentence()
-}
-
-async fn stop_speak(
-    State(state): State<AppState>,
-    scoped: Scoped,
-    Path((_, id)): Path<(String, String)>,
-) -> ApiError {
-    on_call(&state, &scoped, &id, "Speaking into a live call").await
-}
-
-/// Send digits into a live call.
-async fn digits(
-    State(state): State<AppState>,
-    scoped: Scoped,
-    Path((_, id)): Path<(String, String)>,
-    Posted { value: mut fields, .. }: Posted<Fields>,
-) -> ApiError {
-    if let Err(error) = read_digits(&mut fields) {
-        return error;
-    }
-    on_call(&state, &scoped, &id, "Sending digits into a live call").await
-}
-
-fn read_digits(fields: &mut Fields) -> Result<(), ApiError> {
-    let digits = fields.required(&["digits"], DIGITS_MAX);
-    if !digits.chars().all(|digit| digit.is_ascii_digit() || "*#wW".contains(digit)) {
-        fields.refuse("digits", "Must be digits, *, #, w or W");
-    }
-    legs(fields, &["leg", "legs"]);
-    fields.check_sentence()
 }
 
 /// Record a live call.
@@ -343,21 +187,7 @@ mod tests {
 
     #[test]
     fn what_is_right_passes() {
-        let right: [(Read, Value); 12] = [
-            (read_transfer, json!({"aleg_url": "https://a.example/x"})),
-            (
-                read_transfer,
-                json!({"legs": "both", "aleg_url": "https://a.example/x", "bleg_url": "http://b.example/"}),
-            ),
-            (read_play, json!({"urls": "https://a.example/x.mp3,https://a.example/y.mp3", "loop": "true"})),
-            (
-                read_play,
-                json!({"urls": ["https://a.example/x.mp3"], "legs": "both", "length": "30", "mix": false}),
-            ),
-            (read_speak, json!({"text": "hi", "voice": "Polly.Aditi", "language": "hi-IN"})),
-            (read_speak, json!({"text": "hi", "length": "WOMAN"})),
-            (read_digits, json!({"digits": "1w2W#*", "leg": "bleg"})),
-            (read_digits, json!({"digits": 123, "legs": "both"})),
+        let right: [(Read, Value); 4] = [
             (read_record, json!({})),
             (read_record, json!({"time_limit": 60, "file_format": "wav", "record_channel_type": "stereo"})),
             (
@@ -376,20 +206,7 @@ mod tests {
 
     #[test]
     fn each_wrong_parameter_is_named() {
-        let wrong: [(Read, Value, &[&str]); 12] = [
-            (read_transfer, json!({}), &["aleg_url"]),
-            (read_transfer, json!({"legs": "both", "aleg_url": "x"}), &["aleg_url", "bleg_url"]),
-            (
-                read_transfer,
-                json!({"legs": "cleg", "aleg_url": "https://a.example/", "aleg_method": "PUT"}),
-                &["aleg_method", "legs"],
-            ),
-            (read_play, json!({}), &["urls"]),
-            (read_play, json!({"urls": ["ftp://a.example/x"], "loop": "maybe"}), &["loop", "urls"]),
-            (read_play, json!({"urls": vec!["https://a.example/x"; URLS_MAX + 1]}), &["urls"]),
-            (read_speak, json!({"text": "", "voice": "CHILD"}), &["text", "voice"]),
-            (read_speak, json!({"text": "x".repeat(TEXT_MAX + 1)}), &["text"]),
-            (read_digits, json!({"digits": "12x"}), &["digits"]),
+        let wrong: [(Read, Value, &[&str]); 3] = [
             (read_record, json!({"time_limit": 0, "file_format": "ogg"}), &["file_format", "time_limit"]),
             (
                 read_stream_order,

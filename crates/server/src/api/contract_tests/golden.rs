@@ -12,11 +12,17 @@ use super::world::World;
 use crate::api::openapi::{DIALECTS, GOLDEN, JSON, operations};
 
 /// Made by a running engine only, or signed by a payment provider; tests of their own hold them.
-pub(super) const HELD_ELSEWHERE: [(&str, &str); 4] = [
+pub(super) const HELD_ELSEWHERE: [(&str, &str); 10] = [
     ("POST", "/payments/{provider}/webhook"),
     ("POST", "/Account/{auth_id}/Call"),
     ("DELETE", "/Account/{auth_id}/Call/{call_uuid}"),
     ("DELETE", "/Account/{auth_id}/Request/{call_uuid}"),
+    ("POST", "/Account/{auth_id}/Call/{call_uuid}"),
+    ("POST", "/Account/{auth_id}/Call/{call_uuid}/Play"),
+    ("DELETE", "/Account/{auth_id}/Call/{call_uuid}/Play"),
+    ("POST", "/Account/{auth_id}/Call/{call_uuid}/Speak"),
+    ("DELETE", "/Account/{auth_id}/Call/{call_uuid}/Speak"),
+    ("POST", "/Account/{auth_id}/Call/{call_uuid}/DTMF"),
 ];
 
 /// Rows of a list that are kept: more would tell of the world, not of the contract.

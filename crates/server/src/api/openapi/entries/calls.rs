@@ -75,29 +75,48 @@ fn calls() -> Vec<Operation> {
             )
             .refuses(&[NotFound]),
         post(one, "Transfer a live call")
+            .note("What runs is torn down, the URL is requested with Event=Transfer, and its document runs at once. A leg that is not moved goes on as after a Dial; moved alone, the caller leaves a callee without a document, who is hung up.")
             .body(r#"legs:aleg|bleg|both="aleg" aleg_url:url="https://shop.example/aleg" aleg_method:GET|POST bleg_url:url bleg_method:GET|POST"#)
-            .answers(501, "")
-            .refuses(&[NotBuilt, NotFound]),
+            .answers(202, "{api_id:uuid message call_uuid:uuid call_uuids:[uuid]}")
+            .refuses(&[NotFound, RateLimited]),
         delete(one, "End a live or queued call").answers(204, "").refuses(&[NotFound]),
         delete("/Account/{auth_id}/Request/{call_uuid}", "End a call, as older clients ask").answers(204, "").refuses(&[NotFound]),
     ];
-    entries.into_iter().chain(steering()).map(|entry| entry.tag("Calls")).collect()
+    entries.into_iter().chain(steering()).chain(not_built()).map(|entry| entry.tag("Calls")).collect()
 }
 
-/// What steers a call that lives: parameters are checked and the call is looked for, then it is told that it is not built.
+/// What steers a call that lives.
 fn steering() -> Vec<Operation> {
+    const STARTED: &str = "{api_id:uuid message}";
     let at = |action: &str| format!("/Account/{{auth_id}}/Call/{{call_uuid}}/{action}");
-    let entries = vec![
+    vec![
         post(&at("Play"), "Play audio into a live call").body(
             r#"urls!:any="https://shop.example/wait.mp3" length:int(0..86400) legs:aleg|bleg|both loop:bool mix:bool"#,
-        ),
-        delete(&at("Play"), "Stop playing into a live call"),
+        )
+        .note("Files play one after the other, over what the legs hear: mixed with it, or with mix=false in its place. length stops them after so many seconds; legs is the leg named in the path when absent.")
+        .answers(202, STARTED)
+        .refuses(&[NotFound, RateLimited]),
+        delete(&at("Play"), "Stop playing into a live call").answers(204, "").refuses(&[NotFound]),
         post(&at("Speak"), "Speak into a live call").body(
             r#"text!:str(3000)="Please hold the line" voice:str(64) language:str(64) legs:aleg|bleg|both loop:bool mix:bool
             type:str(64) callback_url:url callback_method:GET|POST"#,
-        ),
-        delete(&at("Speak"), "Stop speaking into a live call"),
-        post(&at("DTMF"), "Send digits into a live call").body(r#"digits!:str(255)="12#" leg:aleg|bleg|both"#),
+        )
+        .note("As playing. type and callback_url are understood and have no effect.")
+        .answers(202, STARTED)
+        .refuses(&[NotFound, RateLimited]),
+        delete(&at("Speak"), "Stop speaking into a live call").answers(204, "").refuses(&[NotFound]),
+        post(&at("DTMF"), "Send digits into a live call")
+            .note("As telephone-events, or as INFO to a peer without them. w waits half a second, W a whole one.")
+            .body(r#"digits!:str(255)="12#" leg:aleg|bleg|both"#)
+            .answers(202, STARTED)
+            .refuses(&[NotFound, RateLimited]),
+    ]
+}
+
+/// Parameters are checked and the call is looked for, then it is told that it is not built.
+fn not_built() -> Vec<Operation> {
+    let at = |action: &str| format!("/Account/{{auth_id}}/Call/{{call_uuid}}/{action}");
+    let entries = vec![
         post(&at("Record"), "Record a live call").body(
             "time_limit:int(1..86400)=60 file_format:mp3|wav record_channel_type:mono|stereo transcription_type:auto|hybrid
             transcription_url:url transcription_method:GET|POST callback_url:url callback_method:GET|POST",
