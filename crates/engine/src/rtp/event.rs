@@ -172,6 +172,7 @@ impl MediaEvent {
             | Self::FirstPacket { leg, .. }
             | Self::RemoteLatched { leg, .. }
             | Self::MediaTimeout { leg }
+            | Self::Noticed { leg, .. }
             | Self::RecordingDone { leg, .. } => *leg,
         }
     }

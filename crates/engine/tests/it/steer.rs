@@ -61,7 +61,7 @@ impl Talk {
     }
 }
 
-const DIAL: &str = r#"<Response><Dial><Number>+918012345678</Number></Dial></Response>"#;
+const DIAL: &str = "<Response><Dial><Number>+918012345678</Number></Dial></Response>";
 const DIAL_AND_STAY: &str = r#"<Response><Dial redirect="false"><Number>+918012345678</Number></Dial>
     <Wait length="60"/></Response>"#;
 const MOVED: &str = "http://app.test/moved";
