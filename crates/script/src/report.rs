@@ -33,6 +33,8 @@ pub struct PartyReport {
     pub name: String,
     /// SIP Call-ID, if it had a call.
     pub call_id: Option<String>,
+    /// What happened to its call, with milliseconds since the INVITE.
+    pub timeline: Vec<(u64, String)>,
     /// Its steps, and what was judged at the end.
     pub outcomes: Vec<Outcome>,
 }
@@ -193,6 +195,7 @@ mod tests {
             parties: vec![PartyReport {
                 name: "caller".to_owned(),
                 call_id: None,
+                timeline: Vec::new(),
                 outcomes: vec![
                     outcome(1, Verdict::held("")),
                     outcome(2, Verdict::missed("silence", "\"sound\" \u{1}")),

@@ -60,7 +60,7 @@ pub const SCRIPT: Block = Block {
         key(
             "listen",
             "ADDR:PORT",
-            "SIP address of this script's telephones; default `127.0.0.1:0`, which takes a free port.",
+            "SIP address of this script's telephones; default `0.0.0.0:0`: a free port, and the address that leads to the platform.",
         ),
         key("timeout", "time", "Longest the whole script may take; default `60s`. `--timeout` wins."),
         key("variables", "mapping", "Defaults of variables, by name."),
@@ -131,15 +131,18 @@ const WITHIN: KeySpec = key("within", "time", "It must begin this soon; default 
 const LANGUAGE: KeySpec = key("language", "tag", "Language of the text; default `en-US`.");
 const VOICE: KeySpec = key("voice", "text", "`WOMAN` (default), `MAN` or a named voice.");
 const BARGE_IN: KeySpec = key("barge_in", "time", "Begin when what is being heard has lasted so long.");
-const STOPS: KeySpec =
-    key("stops_within", "time", "What is heard must fall silent this soon after the beginning, for 200 ms.");
+const STOPS: KeySpec = key(
+    "stops_within",
+    "time",
+    "What is heard must fall silent this soon after the beginning, for 200 ms: what follows without a pause is no silence.",
+);
 
 /// The kinds of steps.
 pub const STEPS: &[StepSpec] = &[
     StepSpec {
         name: "wait_for",
         value: "audio, silence, tone, digits, ringing, answer, hangup or webhook",
-        what: "Wait until something is so. `audio` is louder than −45 dBFS; pauses of up to 400 ms belong to it. `silence` is the rest, \
+        what: "Wait until something is so. `audio` is louder than −45 dBFS; pauses of up to 400 ms belong to it. A sound or tone that goes on when the step begins counts from its own beginning. `silence` is the rest, \
                packets or none. `digits` counts telephone-events, INFO and tones alike.",
         options: &[
             WITHIN,

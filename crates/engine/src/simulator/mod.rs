@@ -39,6 +39,8 @@ mod outcome;
 mod phone;
 
 #[cfg(test)]
+mod live_tests;
+#[cfg(test)]
 mod tests;
 
 pub use behaviour::{

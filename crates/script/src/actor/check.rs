@@ -107,11 +107,11 @@ impl Actor {
         match &wait.what {
             Awaited::Audio => {
                 let sound = self.hearing.sounding(now).filter(|sound| sound.until > began);
-                let onset = sound.map(|sound| (sound.began.max(began), sound.until));
-                match onset.filter(|(onset, _)| *onset <= by) {
-                    Some((onset, until)) if until - onset >= lasting => held(after(onset)),
+                // What goes on already counts from its own beginning.
+                match sound.filter(|sound| sound.began <= by) {
+                    Some(sound) if sound.until - sound.began >= lasting => held(after(sound.began)),
                     // It may go on until a pause ends it.
-                    Some((_, until)) => State::Pending(Some(until + crate::hearing::PAUSE + TICK)),
+                    Some(sound) => State::Pending(Some(sound.until + crate::hearing::PAUSE + TICK)),
                     None => late(format!("audio of {} within {within}", told(lasting)), self.heard_words()),
                 }
             }
@@ -130,13 +130,14 @@ impl Actor {
             }
             Awaited::Tone(pitch) => {
                 let run = self.hearing.tone(*pitch);
-                let onset =
-                    run.map(|run| (run.began.max(began), run.began + Duration::from_millis(run.ms), run.hz));
-                match onset.filter(|(onset, until, _)| *onset <= by && until > onset) {
+                let run = run.map(|run| (run.began, run.began + Duration::from_millis(run.ms), run.hz));
+                // Where packets end, a tone does, too.
+                let goes_on = |until: Instant| now.saturating_duration_since(until) <= crate::hearing::PAUSE;
+                match run.filter(|(onset, until, _)| *onset <= by && *until > began && goes_on(*until)) {
                     Some((onset, until, hz)) if until - onset >= lasting => {
                         held(format!("{hz:.0} Hz {}", after(onset)))
                     }
-                    Some((_, until, _)) => State::Pending(Some((until + crate::hearing::PAUSE).max(by))),
+                    Some((_, until, _)) => State::Pending(Some(until + crate::hearing::PAUSE + TICK)),
                     None => late(
                         format!("{} Hz for {} within {within}", pitch.hz, told(lasting)),
                         self.heard_words(),

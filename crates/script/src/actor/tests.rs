@@ -163,6 +163,30 @@ fn a_tone_is_met_by_frequency() {
 }
 
 #[test]
+fn what_goes_on_when_a_step_begins_counts_from_its_own_beginning() {
+    for step in ["wait_for: audio", "wait_for: tone, hz: 440"] {
+        let mut stage = Stage::answered(&format!("    - pause: 600ms\n    - {{{step}, for: 500ms}}\n"));
+        stage.tone(440, 700);
+        stage.assert_held(2);
+        let mut stage = Stage::answered(&format!("    - pause: 600ms\n    - {{{step}, for: 500ms}}\n"));
+        stage.tone(440, 540);
+        stage.silence(200);
+        assert!(stage.is_open(2), "{step}: it was over before the step began");
+    }
+}
+
+#[test]
+fn a_tone_whose_packets_end_is_over() {
+    let mut stage = Stage::answered("    - {wait_for: tone, hz: 440, within: 1s, for: 300ms}\n");
+    stage.silence(800);
+    stage.tone(440, 200);
+    stage.pass(390);
+    assert!(stage.is_open(1), "packets may be late");
+    stage.pass(50);
+    assert!(stage.assert_missed(1).starts_with("440 Hz for 300 ms within 1.00 s"));
+}
+
+#[test]
 fn pressing_into_a_prompt_waits_for_the_offset_and_demands_that_it_stops() {
     let steps = "    - {press: '1', barge_in: 800ms, stops_within: 300ms}\n    - hang_up\n";
     let mut stage = Stage::answered(steps);

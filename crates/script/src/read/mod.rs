@@ -24,8 +24,10 @@ use crate::yaml::{self, Value};
 pub const MAX_PARTIES: usize = 64;
 /// Where the platform is, unless told.
 const PLATFORM: &str = "127.0.0.1:5060";
-/// Where scripts listen, unless told.
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+/// Where telephones listen, unless told: any port, the address that the host uses towards the platform.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+/// Where web servers listen, unless told.
+const WEB: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 /// Longest a script takes, unless told.
 const TIMEOUT: Duration = Duration::from_mins(1);
 

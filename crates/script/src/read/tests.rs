@@ -164,6 +164,23 @@ fn what_makes_no_sense_is_refused_where_it_stands() {
 }
 
 #[test]
+fn the_examples_are_read() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/scripts");
+    let pair = |name: &str| (name.to_owned(), "+918000".to_owned());
+    let names = ["number", "token", "webhook_url", "driver", "api", "id", "user", "password", "domain"];
+    let mut variables = Variables { set: names.map(pair).into(), ..Variables::default() };
+    variables.set.insert("api".to_owned(), "http://127.0.0.1:8080/api/v1/Account/MA_1".to_owned());
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let script = read(&std::fs::read_to_string(&path).unwrap(), &variables);
+        assert!(script.is_ok(), "{}:{}", path.display(), script.unwrap_err());
+        count += 1;
+    }
+    assert!(count >= 5, "{count} examples");
+}
+
+#[test]
 fn every_kind_of_step_is_read() {
     for step in STEPS {
         let wrong = one(&format!("      - {}: [x]\n", step.name)).unwrap_err();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fields::{Fields, Reader, scalar, tone};
 use super::steps::method;
-use super::{LISTEN, address, http_status, http_url, not_empty, path};
+use super::{WEB, address, http_status, http_url, not_empty, path};
 use crate::problem::Problem;
 use crate::script::{Answer, Body, RequestExpectation, RequestMatch, Served, Since, Webhooks};
 use crate::table::{ANSWER, REQUEST_EXPECTATION, WEBHOOKS};
@@ -36,7 +36,7 @@ pub(super) fn webhooks(node: &Node) -> Result<Webhooks, Problem> {
         None => Vec::new(),
     };
     Ok(Webhooks {
-        listen: fields.read("listen", address)?.unwrap_or(LISTEN),
+        listen: fields.read("listen", address)?.unwrap_or(WEB),
         url: fields.read("url", http_url)?.map(|url| url.trim_end_matches('/').to_owned()),
         token,
         serve,

@@ -91,7 +91,10 @@ pub(super) fn run(arguments: &Arguments, options: &SimCaller) -> anyhow::Result<
 
 /// Reads the files and the command line.
 fn sources(options: &SimCaller) -> anyhow::Result<Vec<Source>> {
-    let mut variables = Variables { environment: std::env::vars().collect(), ..Variables::default() };
+    // What is not text cannot stand in a script.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut variables = Variables { environment: environment.collect(), ..Variables::default() };
     for pair in &options.variables {
         let (name, value) =
             pair.split_once('=').with_context(|| format!("--set {pair}: NAME=VALUE is needed"))?;
@@ -153,8 +156,11 @@ impl Source {
     }
 
     fn summary(&self, script: &Script) -> String {
-        let steps: usize = script.parties.iter().map(|party| party.steps.len()).sum();
-        format!("{}: {} parties, {steps} steps", self.file.display(), script.parties.len())
+        let count =
+            |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
+        let parties = count(script.parties.len(), "party", "parties");
+        let steps = count(script.parties.iter().map(|party| party.steps.len()).sum(), "step", "steps");
+        format!("{}: {parties}, {steps}", self.file.display())
     }
 }
 

@@ -49,6 +49,7 @@ struct Player {
     tape: Option<(PathBuf, Instant, Tape)>,
     outcomes: Vec<Outcome>,
     call_id: Option<String>,
+    timeline: Vec<(u64, String)>,
     /// Time never runs back for an actor, though news of calls may be a little old.
     now: Instant,
     is_aborted: bool,
@@ -76,6 +77,7 @@ pub(super) async fn play(cast: Cast) -> Curtain {
         tape: None,
         outcomes: Vec::new(),
         call_id: None,
+        timeline: Vec::new(),
         is_aborted: false,
     };
     player.handle(None, Input::Timeout).await;
@@ -162,6 +164,7 @@ impl Player {
                         simulator::EndedBy::Failure => EndedBy::Failure,
                     },
                 };
+                self.timeline = outcome.timeline;
                 self.handle(Some(outcome.ended_at), Input::Ended(end)).await;
             }
             News::Call(None) => {
@@ -274,6 +277,7 @@ impl Player {
         let report = PartyReport {
             name: self.cast.party.name.clone(),
             call_id: self.call_id,
+            timeline: self.timeline,
             outcomes: self.outcomes,
         };
         Curtain { report, ended_at: self.actor.ended_at() }

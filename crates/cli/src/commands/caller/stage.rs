@@ -47,6 +47,8 @@ pub(super) async fn play(source: &Source, talk: &Talk) -> Played {
     talk.line(&format!("{} ({})", source.name(Some(&script)), source.file.display()));
     let mut tasks = JoinSet::new();
     let outcome = perform(source, &script, talk, &mut tasks).await;
+    // The next script may want the same address: its listener must be gone, not only told to go.
+    tasks.shutdown().await;
     let one = played(source, Some(&script), outcome, started);
     match &one.report.problem {
         Some(problem) => talk.line(&format!("✘ {}: {problem}", one.report.name)),

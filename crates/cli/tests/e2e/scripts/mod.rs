@@ -1,6 +1,8 @@
 //! `tandem sim caller`: the example scripts hold against a node whose application is as it should be, and each of them
 //! exits 1, naming the step, when it is not. Wrong scripts exit 2 without a call.
 
+mod parties;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -82,6 +84,8 @@ impl Line {
             set("network", &network),
             set("token", &self.customer.who.token),
             set("driver", &self.driver),
+            set("callee", &self.driver),
+            set("customer", &self.driver),
         ]
         .concat();
         let script = script.display().to_string();
@@ -91,20 +95,31 @@ impl Line {
         caller(&arguments).await
     }
 
-    async fn plays(&self, world: &World, name: &str) {
-        let run = self.play(world, &examples().join(name), &[]).await;
+    async fn plays(&self, world: &World, name: &str, more: &[&str]) {
+        let run = self.play(world, &examples().join(name), more).await;
         assert_eq!(run.code, Some(0), "{name}:\n{}{}", run.out, run.err);
         assert!(run.out.contains("✔") && !run.out.contains("✘"), "{}", run.out);
     }
 
     /// The example with one text replaced must miss, at the step that this is about.
-    async fn misses(&self, world: &World, name: &str, (from, to): (&str, &str), said: &[&str]) {
+    async fn misses(&self, world: &World, name: &str, change: (&str, &str), said: &[&str]) {
+        self.misses_with(world, name, change, &[], said).await;
+    }
+
+    async fn misses_with(
+        &self,
+        world: &World,
+        name: &str,
+        (from, to): (&str, &str),
+        more: &[&str],
+        said: &[&str],
+    ) {
         let text = std::fs::read_to_string(examples().join(name)).expect("the example is there");
         assert!(text.contains(from), "{name} has no {from:?}");
         let folder = tempfile::tempdir().expect("a folder");
         let script = folder.path().join(name);
         std::fs::write(&script, text.replacen(from, to, 1)).expect("written");
-        let run = self.play(world, &script, &[]).await;
+        let run = self.play(world, &script, more).await;
         assert_eq!(run.code, Some(1), "{name} with {to:?}:\n{}{}", run.out, run.err);
         for said in said {
             assert!(run.out.contains(said), "{name} with {to:?} does not say {said:?}:\n{}", run.out);
@@ -123,7 +138,7 @@ async fn the_examples_hold_and_miss_when_the_application_is_wrong() {
         line(&world, "signed", "9165").await,
     );
     let ivr = async {
-        ivr.plays(&world, "ivr.yaml").await;
+        ivr.plays(&world, "ivr.yaml", &[]).await;
         // The application lets the wrong key through: it sells without a question.
         let wrong = ("<Speak>That was not one. Press one for sales, please.</Speak>", "");
         ivr.misses(&world, "ivr.yaml", wrong, &["✘ caller  6. wait_for: audio", "expected: audio"]).await;
@@ -136,7 +151,7 @@ async fn the_examples_hold_and_miss_when_the_application_is_wrong() {
         .await;
     };
     let refused = async {
-        refused.plays(&world, "refused.yaml").await;
+        refused.plays(&world, "refused.yaml", &[]).await;
         let wrong = ("reason=\"busy\"", "reason=\"rejected\"");
         refused
             .misses(
@@ -150,7 +165,7 @@ async fn the_examples_hold_and_miss_when_the_application_is_wrong() {
         refused.misses(&world, "refused.yaml", wrong, &["✘ caller  at the end: answered"]).await;
     };
     let barge = async {
-        barge.plays(&world, "barge-in.yaml").await;
+        barge.plays(&world, "barge-in.yaml", &[]).await;
         // The prompt stands before the question, not in it: keys do not stop it.
         let text = "<Gather action=\"/done\" method=\"POST\" inputType=\"dtmf\" numDigits=\"1\" executionTimeout=\"10\">\n          <Play>${webhook_url}/prompt.wav</Play>\n        </Gather>";
         let wrong = (text, "<Play>${webhook_url}/prompt.wav</Play>");
@@ -164,7 +179,7 @@ async fn the_examples_hold_and_miss_when_the_application_is_wrong() {
             .await;
     };
     let masking = async {
-        masking.plays(&world, "masking.yaml").await;
+        masking.plays(&world, "masking.yaml", &[]).await;
         let wrong = ("<Number>${driver}</Number>", "<Number>+916400000000</Number>");
         masking
             .misses(
@@ -176,7 +191,7 @@ async fn the_examples_hold_and_miss_when_the_application_is_wrong() {
             .await;
     };
     let signed = async {
-        signed.plays(&world, "webhook-signature.yaml").await;
+        signed.plays(&world, "webhook-signature.yaml", &[]).await;
         let wrong = ("token: ${token}", "token: somebody-elses");
         signed
             .misses(
@@ -258,7 +273,7 @@ async fn wrong_scripts_exit_2_with_the_place_and_dry_runs_call_nobody() {
     let run = caller(&[&good, &bad, "--dry-run"]).await;
     assert_eq!(run.code, Some(2), "one wrong script is enough: {}", run.out);
     let run = caller(&[&good, "--dry-run"]).await;
-    assert_eq!((run.code, run.out.contains("1 parties, 1 steps")), (Some(0), true), "{}", run.out);
+    assert_eq!((run.code, run.out.contains("1 party, 1 step")), (Some(0), true), "{}", run.out);
     for arguments in [
         &["/nowhere.yaml"][..],
         &[&good, "--set", "x"],
