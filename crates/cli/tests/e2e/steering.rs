@@ -12,7 +12,7 @@ const SECOND: &str = "919000000062";
 async fn world() -> (World, CarrierPeer) {
     let world = World::open(WorldOptions::default(), |request| match request.path() {
         "/hold" => Answer::xml("<Response><Speak loop=\"0\">Please hold the line.</Speak></Response>"),
-        "/dial" => Answer::xml(&format!(
+        "/dial" => Answer::xml(format!(
             "<Response><Dial redirect=\"false\"><Number>+{SECOND}</Number></Dial><Speak loop=\"0\">Alone.</Speak></Response>"
         )),
         "/bye" => Answer::xml("<Response><Hangup/></Response>"),
